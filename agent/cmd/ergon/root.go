@@ -1,0 +1,27 @@
+package main
+
+import (
+	"github.com/ergon-hpc/ergon/shared/buildinfo"
+	"github.com/spf13/cobra"
+)
+
+// newRoot joins all commands. A file that adds commands has one function that lists them, named here.
+func (a *app) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ergon",
+		Short:         "What your Slurm jobs really used, what they wasted, and what to change",
+		Version:       buildinfo.String(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVar(&a.server, "server", "", "address of the server (default: where you are logged in, or $ERGON_SERVER)")
+	root.AddCommand(a.accountCommands()...)
+	root.AddCommand(a.agentCommands()...)
+	a.addReports(root)
+	return root
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ergon-hpc/ergon/shared/api"
+	"github.com/google/uuid"
+)
+
+// keep stores a file at the site, and gives its id. What the store sends may be another text than was stored.
+func (s *site) keep(name, stored, sent string, created time.Time) uuid.UUID {
+	id, sum := uuid.New(), sha256.Sum256([]byte(stored))
+	s.files = append(s.files, api.FileObject{Id: id, Name: name, Size: int64(len(stored)), Sha256: hex.EncodeToString(sum[:]), CreatedAt: created})
+	s.data[id.String()] = []byte(sent)
+	return id
+}
+
+// stageAt brings inputs into a new directory.
+func (d *desk) stageAt(inputs ...string) (dir string, err error) {
+	d.t.Helper()
+	dir = d.t.TempDir()
+	a := &app{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &d.err, Env: func(name string) string { return d.env[name] }, Now: func() time.Time { return now }}
+	return dir, a.stage(d.t.Context(), dir, inputs)
+}
+
+func inDir(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestInputsAreBroughtByNameAndByIDAndTheNewestOfANameCounts(t *testing.T) {
+	d := newDesk(t)
+	s := d.login()
+	s.keep("mesh.h5", "old", "old", now.Add(-time.Hour))
+	s.keep("mesh.h5", "new", "new", now)
+	s.keep("mesh.h5", "older", "older", now.Add(-2*time.Hour))
+	id := s.keep("deep/er/start.cfg", "by id", "by id", now)
+	dir, err := d.stageAt("mesh.h5", id.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"mesh.h5": "new", "start.cfg": "by id"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if got := inDir(t, dir); !slices.Equal(got, []string{"mesh.h5", "start.cfg"}) {
+		t.Errorf("the directory holds %q", got)
+	}
+}
+
+func TestAnInputThatCannotBeBroughtIsNamedAndLeavesNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		stored, sent string
+		ask, want    string
+	}{
+		"no such name":       {"x", "x", "nowhere.h5", "ergon files ls"},
+		"no such id":         {"x", "x", uuid.NewString(), "no such file"},
+		"another content":    {"right", "wrong", "mesh.h5", "length or checksum differs"},
+		"the end is missing": {"right", "righ", "mesh.h5", "length or checksum differs"},
+		"more than stored":   {"right", "righteous", "mesh.h5", "length or checksum differs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.login().keep("mesh.h5", test.stored, test.sent, now)
+			dir, err := d.stageAt(test.ask)
+			if err == nil || !strings.Contains(err.Error(), test.ask) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q and which input", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "sekret") {
+				t.Errorf("the error holds the signature: %v", err)
+			}
+			if left := inDir(t, dir); len(left) != 0 {
+				t.Errorf("left in the directory: %q", left)
+			}
+		})
+	}
+}
+
+func TestInputsNeedALogin(t *testing.T) {
+	d := newDesk(t)
+	d.env["ERGON_CONFIG_DIR"] = t.TempDir()
+	if _, err := d.stageAt("mesh.h5"); err == nil || !strings.Contains(err.Error(), "ergon login") {
+		t.Errorf("got %v", err)
+	}
+}
