@@ -1,0 +1,130 @@
+package gormstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/ergon-hpc/ergon/controlplane/internal/identity"
+	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
+)
+
+type sessionRow struct {
+	ID         string
+	UserID     string
+	UserAgent  string
+	Method     string
+	ClusterID  *string
+	AuthAt     Time
+	LastUsedAt Time
+	RevokedAt  *Time
+	CreatedAt  Time
+}
+
+func (sessionRow) TableName() string { return "sessions" }
+
+func (r sessionRow) domain() identity.Session {
+	out := identity.Session{
+		ID: r.ID, UserID: r.UserID, UserAgent: r.UserAgent, Method: principal.Method(r.Method),
+		AuthAt: r.AuthAt.Time(), LastUsedAt: r.LastUsedAt.Time(), CreatedAt: r.CreatedAt.Time(),
+	}
+	if r.ClusterID != nil {
+		out.ClusterID = *r.ClusterID
+	}
+	return out
+}
+
+func newSessionRow(n identity.Session) sessionRow {
+	r := sessionRow{
+		ID: n.ID, UserID: n.UserID, UserAgent: n.UserAgent, Method: string(n.Method),
+		AuthAt: At(n.AuthAt), LastUsedAt: At(n.LastUsedAt), CreatedAt: At(n.CreatedAt),
+	}
+	if n.ClusterID != "" {
+		r.ClusterID = &n.ClusterID
+	}
+	return r
+}
+
+// StartSession stores a session with its first refresh token.
+func (s *Store) StartSession(ctx context.Context, session identity.Session, first identity.RefreshToken) error {
+	row := newSessionRow(session)
+	return s.Tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(&row).Error; err != nil {
+			return err
+		}
+		return tx.Create(newRefreshRow(row.ID, row.UserID, first, session.CreatedAt)).Error
+	})
+}
+
+// SessionState reads what each request asks.
+func (s *Store) SessionState(ctx context.Context, sessionID string) (identity.SessionState, error) {
+	var r struct {
+		UserID     string
+		Role       string
+		Origin     string
+		Method     string
+		Cluster    *string
+		AuthAt     Time
+		RevokedAt  *Time
+		DisabledAt *Time
+	}
+	err := s.q(ctx).Table("sessions").Select("sessions.user_id, users.role, users.origin, sessions.method, clusters.name AS cluster, sessions.auth_at, sessions.revoked_at, users.disabled_at").
+		Joins("JOIN users ON users.id = sessions.user_id").Joins("LEFT JOIN clusters ON clusters.id = sessions.cluster_id").Where("sessions.id = ?", sessionID).Take(&r).Error
+	if err != nil {
+		return identity.SessionState{}, mapErr(err)
+	}
+	out := identity.SessionState{
+		UserID: r.UserID, Role: principal.Role(r.Role), AuthAt: r.AuthAt.Time(), Method: principal.Method(r.Method),
+		Live: r.RevokedAt == nil && r.DisabledAt == nil,
+	}
+	if r.Cluster != nil && r.Origin != identity.OriginUnix {
+		out.Cluster = *r.Cluster
+	}
+	return out, nil
+}
+
+// unixAlive is how long after an exchange a session of a unix identity is shown: its token lives no longer.
+const unixAlive = 10 * time.Minute
+
+// ListSessions lists a user's sessions that can still be used, newest first.
+func (s *Store) ListSessions(ctx context.Context, userID string, now time.Time) ([]identity.Session, error) {
+	var rows []sessionRow
+	err := s.q(ctx).Where("user_id = ? AND revoked_at IS NULL", userID).
+		Where("(EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = sessions.id AND t.used_at IS NULL AND t.revoked = ? AND t.exp > ?) OR method = ? AND last_used_at > ?)",
+			false, At(now), string(principal.MethodUnix), At(now.Add(-unixAlive))).
+		Order("created_at DESC, id").Find(&rows).Error
+	if err != nil {
+		return nil, mapErr(err)
+	}
+	return mapRows(rows, sessionRow.domain), nil
+}
+
+// RevokeSessions ends sessions and their refresh tokens; it returns how many sessions ended now.
+func (s *Store) RevokeSessions(ctx context.Context, f identity.SessionFilter, now time.Time) (int64, error) {
+	var n int64
+	err := s.Tx(ctx, func(tx *gorm.DB) error {
+		var err error
+		n, err = revokeSessions(tx, f, now)
+		return err
+	})
+	return n, err
+}
+
+func revokeSessions(tx *gorm.DB, f identity.SessionFilter, now time.Time) (int64, error) {
+	restrict := func(q *gorm.DB, column string) *gorm.DB {
+		q = q.Where("user_id = ?", f.UserID)
+		if f.Only != "" {
+			q = q.Where(column+" = ?", f.Only)
+		}
+		if f.Except != "" {
+			q = q.Where(column+" <> ?", f.Except)
+		}
+		return q
+	}
+	done := restrict(tx.Model(&sessionRow{}), "id").Where("revoked_at IS NULL").Update("revoked_at", At(now))
+	if done.Error != nil {
+		return 0, done.Error
+	}
+	return done.RowsAffected, restrict(tx.Model(&refreshRow{}), "session_id").Update("revoked", true).Error
+}

@@ -1,0 +1,267 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
+	"github.com/ergon-hpc/ergon/controlplane/internal/audit"
+	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
+)
+
+// Credentials are what a person types.
+type Credentials struct {
+	Username   string
+	Password   string
+	Invitation string // for registration by invitation
+}
+
+// Register makes an account of the role user, when the site lets people do that.
+func (s *Service) Register(ctx context.Context, c Credentials) (User, error) {
+	if err := s.admit(ctx); err != nil {
+		return User{}, err
+	}
+	if s.cfg.Registration == "closed" || (s.cfg.Registration == "invite" && c.Invitation == "") {
+		return User{}, apperr.New(apperr.Forbidden, "this server does not let people register themselves").
+			WithHint("ask its administrator for an account or an invitation")
+	}
+	u, err := s.newUser(ctx, c.Username, c.Password, principal.RoleUser)
+	if err != nil {
+		return User{}, err
+	}
+	if s.cfg.Registration == "invite" {
+		err = s.st.Enrolments.RedeemInvitation(ctx, digest(c.Invitation), s.now(), u)
+		if apperr.Is(err, apperr.NotFound) {
+			err = apperr.New(apperr.Forbidden, "the invitation is not valid any more").WithHint("ask for a new one")
+		}
+	} else {
+		err = s.st.Users.InsertUser(ctx, u)
+	}
+	if err != nil {
+		return User{}, taken(err)
+	}
+	return u, s.audit.Record(ctx, audit.Event{Actor: u.ID, Action: "user.register", Subject: u.ID, Outcome: audit.OK})
+}
+
+func taken(err error) error {
+	if apperr.Is(err, apperr.AlreadyExists) {
+		return apperr.New(apperr.AlreadyExists, "this name is taken").WithHint("choose another")
+	}
+	return err
+}
+
+func (s *Service) newUser(ctx context.Context, name, password string, role principal.Role) (User, error) {
+	if err := checkUsername(name); err != nil {
+		return User{}, err
+	}
+	if err := s.checkPassword("password", password); err != nil {
+		return User{}, err
+	}
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return User{}, err
+	}
+	return User{ID: uuid.NewString(), Username: name, PWHash: hash, Role: role, CreatedAt: s.now()}, nil
+}
+
+var errCredentials = apperr.New(apperr.InvalidCredentials, "the name or the password is wrong")
+
+// Login proves a password and begins a session. An unknown name, a disabled account and a wrong password look and cost the same.
+func (s *Service) Login(ctx context.Context, c Credentials) (TokenPair, error) {
+	u, err := s.login(ctx, c)
+	if err != nil {
+		return TokenPair{}, err
+	}
+	return s.begin(ctx, u, proof{Method: principal.MethodPassword, At: s.now()})
+}
+
+// login proves a password within the limits of address and account.
+func (s *Service) login(ctx context.Context, c Credentials) (User, error) {
+	if err := s.admit(ctx); err != nil {
+		return User{}, err
+	}
+	if err := s.reserve(ctx, c.Username); err != nil {
+		return User{}, err
+	}
+	u, err := s.prove(ctx, c)
+	if apperr.Is(err, apperr.InvalidCredentials) {
+		s.recordFailure(ctx, audit.Event{Actor: u.ID, Action: "session.login", Subject: u.ID}, err)
+	}
+	if err != nil {
+		return User{}, err
+	}
+	if err := s.st.Throttle.ForgetAttempts(ctx, s.names.of(c.Username)); err != nil {
+		return User{}, fmt.Errorf("forgetting failed attempts: %w", err)
+	}
+	return u, nil
+}
+
+// prove finds the account and compares the password. The user comes back with InvalidCredentials too, for the audit.
+func (s *Service) prove(ctx context.Context, c Credentials) (User, error) {
+	u, err := s.st.Users.UserByName(ctx, c.Username)
+	if err != nil && !apperr.Is(err, apperr.NotFound) {
+		return User{}, err
+	}
+	ok, stale, err := s.hasher.Verify(ctx, u.PWHash, c.Password)
+	if err != nil {
+		return u, err
+	}
+	if !ok || u.DisabledAt != nil {
+		return u, errCredentials
+	}
+	if stale {
+		s.rehash(ctx, u, c.Password)
+	}
+	return u, nil
+}
+
+// rehash stores the password under today's parameters. The login goes on when that fails: the next one tries again.
+func (s *Service) rehash(ctx context.Context, u User, password string) {
+	hash, err := s.hasher.Hash(ctx, password)
+	if err == nil {
+		err = s.st.Users.UpdateUser(ctx, u.ID, UserChange{PWHash: &hash})
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "a password could not be hashed again", "user", u.ID, "error", err)
+	}
+}
+
+// proof says how and when somebody proved who they are.
+type proof struct {
+	Method principal.Method
+	At     time.Time
+}
+
+// begin starts a session with its first pair of tokens.
+func (s *Service) begin(ctx context.Context, u User, by proof) (TokenPair, error) {
+	sid := uuid.New()
+	first, err := s.refresh.token(sid, 0)
+	if err != nil {
+		return TokenPair{}, err
+	}
+	if err := s.startSession(ctx, Session{ID: sid.String(), UserID: u.ID, Method: by.Method, AuthAt: by.At}, first, s.cfg.RefreshTTL); err != nil {
+		return TokenPair{}, err
+	}
+	return s.pair(u.ID, sid.String(), first)
+}
+
+// startSession stores a session that begins now, with the token that opens it for so long, and audits the login.
+func (s *Service) startSession(ctx context.Context, row Session, first string, life time.Duration) error {
+	now := s.now()
+	row.UserAgent, row.LastUsedAt, row.CreatedAt = principal.OriginFrom(ctx).UserAgent, now, now
+	if err := s.st.Sessions.StartSession(ctx, row, RefreshToken{JTI: digest(first), Exp: now.Add(life)}); err != nil {
+		return fmt.Errorf("storing the session: %w", err)
+	}
+	return s.audit.Record(ctx, audit.Event{
+		Actor: row.UserID, Action: "session.login", Subject: row.ID, Outcome: audit.OK, Detail: map[string]string{"method": string(row.Method)},
+	})
+}
+
+func (s *Service) pair(userID, sessionID, refresh string) (TokenPair, error) {
+	access, err := s.tokens.issue(audienceUser, userID, sessionID, "user")
+	if err != nil {
+		return TokenPair{}, err
+	}
+	return TokenPair{AccessToken: access, ExpiresIn: s.cfg.AccessTTL, RefreshToken: refresh, UserID: userID, SessionID: sessionID}, nil
+}
+
+// refreshGrace forgives a lost response.
+const refreshGrace = 20 * time.Second
+
+var errRefresh = apperr.New(apperr.Unauthorized, "the refresh token is not valid").WithHint("log in again with `ergon login`")
+
+// Refresh uses a refresh token once and gives the next pair. Used a second time it ends the session, unless the answer was
+// lost a moment ago and nobody used the successor: then the same successor comes again.
+func (s *Service) Refresh(ctx context.Context, token string) (TokenPair, error) {
+	sid, counter, ok := s.refresh.parse(token)
+	if !ok { // only noise is limited by address: who shares a login node with a flooder still refreshes
+		if err := s.cheap.allow(principal.OriginFrom(ctx).IP); err != nil {
+			return TokenPair{}, err
+		}
+		return TokenPair{}, errRefresh
+	}
+	next, err := s.refresh.token(sid, counter+1)
+	if err != nil {
+		return TokenPair{}, err
+	}
+	now := s.now()
+	done, err := s.st.Sessions.RotateRefresh(ctx, Rotation{
+		OldJTI: digest(token), Now: now, Grace: refreshGrace,
+		Next: RefreshToken{JTI: digest(next), Counter: counter + 1, Exp: now.Add(s.cfg.RefreshTTL)},
+	})
+	if err != nil {
+		return TokenPair{}, fmt.Errorf("rotating the refresh token: %w", err)
+	}
+	if err := s.judge(ctx, done); err != nil {
+		return TokenPair{}, err
+	}
+	return s.pair(done.UserID, done.SessionID, next)
+}
+
+func (s *Service) judge(ctx context.Context, r Rotated) error {
+	switch r.Outcome {
+	case Done, Repeated:
+		return nil
+	case Reused:
+		s.sessions.forget(r.SessionID)
+		err := apperr.New(apperr.RefreshReused, "this refresh token was used before, so the session has ended: somebody may have copied it").
+			WithHint("log in again with `ergon login`; change the password when you did not cause this")
+		s.recordFailure(ctx, audit.Event{Actor: r.UserID, Action: "session.refresh", Subject: r.SessionID}, err)
+		return err
+	case Expired:
+		return apperr.New(apperr.TokenExpired, "the session was not used for too long").WithHint("log in again with `ergon login`")
+	case Unknown, Revoked:
+	}
+	return errRefresh
+}
+
+// ChangePassword needs the old one. It ends every other session and what would enrol agents; personal access tokens and agents
+// that run stay, for whoever changes a password now and then does not want their programs to stop. A reset ends those too.
+func (s *Service) ChangePassword(ctx context.Context, oldPassword, newPassword string) error {
+	p, err := principal.UserFrom(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.checkPassword("new_password", newPassword); err != nil {
+		return err
+	}
+	u, err := s.st.Users.UserByID(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.reserve(ctx, u.Username); err != nil {
+		return err
+	}
+	if _, err := s.prove(ctx, Credentials{Username: u.Username, Password: oldPassword}); err != nil {
+		if apperr.Is(err, apperr.InvalidCredentials) {
+			err = apperr.New(apperr.Forbidden, "the old password is wrong")
+			s.recordFailure(ctx, audit.Event{Action: "user.password", Subject: u.ID}, err)
+		}
+		return err
+	}
+	if err := s.setPassword(ctx, u.ID, newPassword, p.SessionID); err != nil {
+		return err
+	}
+	return errors.Join(s.st.Throttle.ForgetAttempts(ctx, s.names.of(u.Username)), s.record(ctx, "user.password", u.ID, nil))
+}
+
+// setPassword stores a password and ends the user's sessions, except one.
+func (s *Service) setPassword(ctx context.Context, userID, password, except string) error {
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	if err := s.st.Users.UpdateUser(ctx, userID, UserChange{PWHash: &hash}); err != nil {
+		return err
+	}
+	if err := s.st.Enrolments.VoidEnrolments(ctx, userID, s.now()); err != nil {
+		return err
+	}
+	_, err = s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: userID, Except: except}, s.now())
+	s.sessions.forget("")
+	return err
+}

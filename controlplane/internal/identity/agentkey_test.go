@@ -1,0 +1,61 @@
+package identity_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
+	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
+	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore/storetest"
+	"github.com/ergon-hpc/ergon/controlplane/internal/identity"
+	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
+)
+
+// change is what an agent sends that goes from one key to another.
+func (k agentKey) change(agentID string, next agentKey) identity.KeyChange {
+	return identity.KeyChange{
+		PublicKey: next.public(), Proof: next.keyProof(agentID, next.public()), Consent: k.keyProof(agentID, next.public()),
+	}
+}
+
+func TestARotatedKeyOfAnAgentCountsAndTheOldOneNoMore(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
+		c := newClock()
+		s, there := replica(t, st, c, nil), replica(t, st, c, nil)
+		_, err := s.CreateCluster(ctx(), "hpc")
+		must(t, err)
+		enrol := func(k agentKey) identity.Agent {
+			token, _, err := s.EnrolToken(ctx(), "hpc", principal.AgentSystem, "")
+			must(t, err)
+			a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login1", PublicKey: k.public(), Version: "1"})
+			must(t, err)
+			return a
+		}
+		old, next, others := newAgentKey(t), newAgentKey(t), newAgentKey(t)
+		a := enrol(old)
+		enrol(others)
+		token := func(s *identity.Service, k agentKey) (string, error) {
+			text, _, err := s.AgentToken(ctx(), k.assertion(t, s, a.ID, nil))
+			return text, err
+		}
+		before, err := token(s, old)
+		must(t, err)
+		err = s.RotateAgentKey(as(t, s, before), old.change(a.ID, others))
+		wantCode(t, "the key of another agent", err, apperr.AlreadyExists)
+		must(t, s.RotateAgentKey(as(t, s, before), old.change(a.ID, next)))
+		for name, s := range map[string]*identity.Service{"here": s, "on the other replica": there} {
+			_, err = token(s, old)
+			wantCode(t, "the old key "+name, err, apperr.Unauthorized)
+			after, err := token(s, next)
+			must(t, err)
+			as(t, s, after)
+			as(t, s, before) // what the old key got lives on, for ten minutes at most
+		}
+		c.add(10*time.Minute + 31*time.Second)
+		_, err = there.Authenticate(ctx(), before)
+		wantCode(t, "the old key's last token after ten minutes", err, apperr.TokenExpired)
+		if n := count(t, st, "SELECT count(*) FROM audit WHERE action = 'agent.key' AND outcome = 'ok' AND subject = ?", a.ID); n != 1 {
+			t.Errorf("%d audit rows", n)
+		}
+	})
+}

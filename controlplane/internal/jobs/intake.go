@@ -1,0 +1,105 @@
+package jobs
+
+import (
+	"strings"
+
+	"github.com/ergon-hpc/ergon/controlplane/internal/jobs/mask"
+	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+)
+
+// Intake is what a site leaves out of accounting before it is stored. The zero value leaves out environments and scripts only;
+// secrets in free text are always masked.
+type Intake struct {
+	// NoStrangers leaves out jobs of people without an account.
+	NoStrangers bool
+	// NoSubmitLine keeps of submit lines only which options were given that the analysis asks for, and Ergon's tag.
+	NoSubmitLine bool
+	// NoWorkDir leaves out directories, and paths of stdin, stdout and stderr.
+	NoWorkDir bool
+	// NoJobName leaves out names of jobs and steps: advice then knows a user's runs by their account, partition and sizes only.
+	NoJobName bool
+}
+
+// Intake sets what is left out. Only before the first call of anything else.
+func (s *Service) Intake(i Intake) { s.intake = i }
+
+// treatment is what becomes of the text of a column.
+type treatment func(string) string
+
+func drop(string) string { return "" }
+
+// maskComment leaves the payload of jobstats alone: it is base64 of numbers.
+func maskComment(text string) string {
+	if strings.HasPrefix(text, "JS1:") {
+		return text
+	}
+	return mask.Text(text)
+}
+
+// treat says what becomes of a column; nil is nothing.
+func (i Intake) treat(column string) treatment {
+	switch strings.ToLower(column) {
+	case "environment", "environ", "env", "envvars", "script", "batchscript", "jobscript":
+		return drop
+	case "submitline":
+		if i.NoSubmitLine {
+			return mask.Essence
+		}
+		return mask.Text
+	case "workdir", "stdin", "stdout", "stderr":
+		if i.NoWorkDir {
+			return drop
+		}
+		return mask.Text
+	case "jobname":
+		if i.NoJobName {
+			return drop
+		}
+		return mask.Text
+	case "comment", "admincomment", "systemcomment", "extra", "container", "command":
+		return maskComment
+	}
+	return nil
+}
+
+// cleaner applies an intake to records; those of one batch mostly share their columns.
+type cleaner struct {
+	intake  Intake
+	columns *slurmfmt.Columns
+	treat   []treatment
+}
+
+func (c *cleaner) clean(r *slurmfmt.Record) *slurmfmt.Record {
+	if c.columns != r.Columns() {
+		c.columns, c.treat = r.Columns(), nil
+		for _, name := range r.Columns().Names() {
+			c.treat = append(c.treat, c.intake.treat(name))
+		}
+	}
+	for i, fn := range c.treat {
+		if text := r.At(i); fn != nil && text != "" {
+			if kept := fn(text); kept != text {
+				r = r.Replaced(i, kept)
+			}
+		}
+	}
+	return r
+}
+
+// stranger says that a site that takes only people with an account does not take this one.
+func (b *Book) stranger(uid *int64, name string) bool {
+	if !b.intake.NoStrangers || b.who.Owner != nil {
+		return false
+	}
+	if uid == nil {
+		_, known := b.Names[name]
+		return !known
+	}
+	l, known := b.Links[*uid]
+	return !known || l.UnixName != name
+}
+
+// cleanSnapshot does for what agents say what clean does for accounting.
+func (i Intake) cleanSnapshot(s *Snapshot) {
+	s.Name, s.Reason = i.treat("JobName")(s.Name), mask.Text(s.Reason)
+}

@@ -1,0 +1,3 @@
+module github.com/ergon-hpc/ergon/grafana
+
+go 1.26
