@@ -42,6 +42,9 @@ func (st Storage) SettleAs(ctx context.Context, o storage.Object) (storage.Objec
 func (st Storage) Attach(ctx context.Context, id uuid.UUID, job storage.JobRef, class storage.Class, now time.Time) (storage.Object, error) {
 	var o storage.Object
 	err := st.s.Tx(ctx, func(tx *gorm.DB) error {
+		if err := lockBooks(tx, id.String()); err != nil {
+			return err
+		}
 		values := map[string]any{"job_id": job.ID.String(), "attempt": job.Attempt, "class": string(class)}
 		res := tx.Model(&objectRow{}).Where("id = ? AND job_id IS NULL", id.String()).Updates(values)
 		if res.Error != nil {

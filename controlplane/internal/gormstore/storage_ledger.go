@@ -25,8 +25,24 @@ func (st Storage) Settle(ctx context.Context, o storage.Object, closed bool) (st
 	return settled, nil
 }
 
+// lockBooks takes the quota of an upload's owner before the upload: Reserve and Recount take them in this order too, and two calls
+// about one upload would otherwise wait for each other. SQLite has one writer at a time.
+func lockBooks(tx *gorm.DB, upload string) error {
+	if Dialect(tx.Name()) == SQLite {
+		return nil
+	}
+	err := tx.Exec("SELECT 1 FROM quotas WHERE user_id = (SELECT user_id FROM uploads WHERE id = ?) FOR UPDATE", upload).Error
+	if err != nil {
+		return fmt.Errorf("locking the quota of a user: %w", err)
+	}
+	return nil
+}
+
 // settle turns an upload that reserved so many bytes into o, and writes values into its row; or it gives what came of it before.
 func settle(tx *gorm.DB, o storage.Object, reservedBytes int64, values map[string]any) (storage.Object, error) {
+	if err := lockBooks(tx, o.ID.String()); err != nil {
+		return storage.Object{}, err
+	}
 	values["status"], values["updated_at"] = string(storage.Stored), At(o.CreatedAt)
 	done, err := endReservation(tx, o.ID, values)
 	if err != nil {
@@ -74,7 +90,10 @@ func settledBefore(tx *gorm.DB, id uuid.UUID) (storage.Object, error) {
 func (st Storage) Release(ctx context.Context, id uuid.UUID, to storage.Status, due time.Time) (bool, error) {
 	released := false
 	err := st.s.Tx(ctx, func(tx *gorm.DB) error {
-		var err error
+		err := lockBooks(tx, id.String())
+		if err != nil {
+			return err
+		}
 		released, err = endReservation(tx, id, map[string]any{"status": string(to), "url_expires_at": At(due)})
 		if err != nil || !released {
 			return err
@@ -92,6 +111,9 @@ func (st Storage) Release(ctx context.Context, id uuid.UUID, to storage.Status, 
 func (st Storage) Remove(ctx context.Context, userID string, id uuid.UUID, now time.Time) (storage.Object, error) {
 	var removed storage.Object
 	err := st.s.Tx(ctx, func(tx *gorm.DB) error {
+		if err := lockBooks(tx, id.String()); err != nil {
+			return err
+		}
 		var row objectRow
 		if err := tx.Take(&row, "id = ? AND user_id = ?", id.String(), userID).Error; err != nil {
 			return err
