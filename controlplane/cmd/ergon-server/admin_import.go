@@ -27,8 +27,12 @@ func newAdminImport(p *process) *cobra.Command {
 	return cmd
 }
 
-// importGC trades memory for time: rows are garbage as soon as they are stored, and little of it lives.
-const importGC = 300
+// importGC trades memory for time: rows are garbage as soon as they are stored, and little of it lives. From importMemory (bytes)
+// on the collector runs as often as it must; SQLite's page cache comes on top of that.
+const (
+	importGC     = 300
+	importMemory = 1 << 30
+)
 
 // importFlags are the options of `admin import sacct`.
 type importFlags struct {
@@ -55,6 +59,7 @@ func newImportSacct(p *process) *cobra.Command {
 		Use: "sacct FILE…", Short: "Import parsable dumps of sacct", Long: importHelp, Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			defer debug.SetGCPercent(debug.SetGCPercent(importGC))
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(importMemory, debug.SetMemoryLimit(-1))))
 			return withBase(cmd.Context(), p, f.dataDir, func(ctx context.Context, base *app.Base, deps app.Deps) error {
 				return importSacct(ctx, p, importRun{base, deps, f, files})
 			})
