@@ -3,6 +3,7 @@ module github.com/ergon-hpc/ergon/controlplane
 go 1.26.0
 
 require (
+	filippo.io/edwards25519 v1.2.0
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/coreos/go-oidc/v3 v3.21.0
 	github.com/ergon-hpc/ergon/shared v0.0.0-00010101000000-000000000000

@@ -30,4 +30,9 @@ func (s *Service) Verify(ctx context.Context, token string) (string, error) {
 	return c.Subject, err
 }
 
+func CheckPublicKey(x string) error {
+	_, err := parsePublicKey(x)
+	return err
+}
+
 func ParseUserCode(text string) (string, bool) { return parseUserCode(text) }

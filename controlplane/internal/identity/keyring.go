@@ -157,14 +157,6 @@ func (k *Keyring) install(keys []StoredKey) error {
 	return nil
 }
 
-func parsePublicKey(x string) (ed25519.PublicKey, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(x)
-	if err != nil || len(raw) != ed25519.PublicKeySize {
-		return nil, errors.New("not an Ed25519 public key in base64url without padding")
-	}
-	return raw, nil
-}
-
 // signer is the key that signs now.
 func (k *Keyring) signer() (string, ed25519.PrivateKey) {
 	k.mu.RLock()
