@@ -67,6 +67,17 @@ func (s *Site) Enrol(ctx context.Context) error {
 	return err
 }
 
+// AgentCommand runs one of the commands of the node's agent as root, with extra words in its environment and further flags, to its end.
+func (s *Site) AgentCommand(ctx context.Context, extra []string, name string, further ...string) (harness.Result, error) {
+	program, err := s.program("ergon-agent")
+	if err != nil {
+		return harness.Result{}, err
+	}
+	return harness.Spec{
+		Namespace: s.agentSide(), Dir: s.Dir, Env: s.rootEnv(extra...), Args: append(s.agentArgs(program, name), further...),
+	}.Run(ctx)
+}
+
 // StartAgent starts the node's agent and returns when users reach it.
 func (s *Site) StartAgent(ctx context.Context, extra ...string) error {
 	program, err := s.program("ergon-agent")

@@ -38,14 +38,25 @@ func (a *app) rotate(ctx context.Context, f flags) error {
 			return err
 		}
 	}
+	crash := a.crashing()
+	crash("rotation.begun")
 	if err := a.register(ctx, c, rotation); err != nil {
 		return fmt.Errorf("the old key stays; run this command again: %w", err)
 	}
+	crash("rotation.taken")
 	if err := rotation.Finish(); err != nil {
 		return fmt.Errorf("the server has the new key; run this command again: %w", err)
 	}
 	_, err = fmt.Fprintf(a.out, "The key of agent %s was replaced. A running agent takes it up within a minute.\n", rotation.Old.AgentID)
 	return err
+}
+
+// crashing kills this process where a crash test wants it, and does nothing in other builds.
+func (a *app) crashing() func(point string) {
+	if hook := crashHook(a.env); hook != nil {
+		return hook
+	}
+	return func(string) {}
 }
 
 // register gives the new key to the server: with the old key, or, where the answer to an earlier try was lost, finds that

@@ -15,7 +15,6 @@ import (
 	"github.com/ergon-hpc/ergon/agent/internal/config"
 	"github.com/ergon-hpc/ergon/agent/internal/enrol"
 	"github.com/ergon-hpc/ergon/agent/internal/journal"
-	"github.com/ergon-hpc/ergon/agent/internal/outbound"
 	"github.com/ergon-hpc/ergon/agent/internal/outputs"
 	"github.com/ergon-hpc/ergon/agent/internal/slurm"
 	"github.com/ergon-hpc/ergon/agent/internal/socket/server"
@@ -213,23 +212,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // httpTimeout bounds one request to the control plane.
 const httpTimeout = 60 * time.Second
-
-// loadIdentity takes up what enrolment stored.
-func (d *Daemon) loadIdentity() error {
-	id, err := enrol.Load(d.opt.Config.StateDir)
-	if err != nil {
-		return err
-	}
-	client, err := cloud.New(cloud.Options{
-		Identity: id, HTTP: outbound.NewClient(httpTimeout), Audience: d.opt.Config.Audience, Now: d.opt.Now, Log: d.opt.Log,
-	})
-	if err != nil {
-		return err
-	}
-	d.id.Store(&id)
-	d.client.Store(client)
-	return nil
-}
 
 // cluster is the name that untagged job ids are made with.
 func (d *Daemon) cluster() string {

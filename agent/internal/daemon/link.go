@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/cloud"
-	"github.com/ergon-hpc/ergon/agent/internal/enrol"
 	"github.com/ergon-hpc/ergon/agent/internal/journal"
 	"github.com/ergon-hpc/ergon/agent/internal/socket"
 	"github.com/ergon-hpc/ergon/agent/internal/submit"
@@ -98,12 +97,7 @@ const selfEvery = 20 * time.Second
 func (d *Daemon) serverLoop(ctx context.Context) error {
 	tried := map[uuid.UUID]int{}
 	for {
-		if d.client.Load() == nil || d.revoked.Load() { // a key that is refused may have been replaced on disk
-			if err := d.loadIdentity(); err != nil && !errors.Is(err, enrol.ErrNotEnrolled) {
-				d.opt.Log.Error("the agent's identity cannot be used", "error", err)
-			}
-		}
-		if err := d.refreshLinks(ctx); err != nil && ctx.Err() == nil {
+		if err := d.attend(ctx); err != nil && ctx.Err() == nil {
 			d.opt.Log.Warn("asking the control plane", "error", err)
 		}
 		d.flushSpool(ctx)

@@ -25,8 +25,24 @@ type Rotation struct {
 	lock *os.File
 }
 
+// ErrNoRotation says that no rotation waits to be finished.
+var ErrNoRotation = errors.New("no rotation of the key was interrupted")
+
 // BeginRotation makes a new key on disk, or takes up the one of a rotation that was interrupted. Two at once are refused.
 func BeginRotation(dir string, random io.Reader) (*Rotation, error) {
+	return begin(dir, func(path string) (ed25519.PrivateKey, error) { return nextKey(path, random) })
+}
+
+// ResumeRotation takes up a rotation that was interrupted, or gives ErrNoRotation; it makes no key.
+func ResumeRotation(dir string) (*Rotation, error) {
+	r, err := begin(dir, readKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoRotation
+	}
+	return r, err
+}
+
+func begin(dir string, next func(path string) (ed25519.PrivateKey, error)) (*Rotation, error) {
 	lock, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotEnrolled
@@ -38,20 +54,20 @@ func BeginRotation(dir string, random io.Reader) (*Rotation, error) {
 		return nil, errors.Join(fmt.Errorf("another program is changing the key in %s; try again when it has ended: %w", dir, err), lock.Close())
 	}
 	r := &Rotation{dir: dir, lock: lock}
-	if err := r.prepare(random); err != nil {
+	if err := r.prepare(next); err != nil {
 		r.Release()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Rotation) prepare(random io.Reader) (err error) {
+func (r *Rotation) prepare(next func(path string) (ed25519.PrivateKey, error)) (err error) {
 	if r.Old, err = Load(r.dir); err != nil {
 		return err
 	}
 	r.New = r.Old
-	if r.New.key, err = nextKey(filepath.Join(r.dir, nextKeyFile), random); err != nil {
-		return fmt.Errorf("making the next key: %w", err)
+	if r.New.key, err = next(filepath.Join(r.dir, nextKeyFile)); err != nil {
+		return fmt.Errorf("the next key: %w", err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func enrolled(t *testing.T) string {
 	return dir
 }
 
-func begin(t *testing.T, dir string) *Rotation {
+func begun(t *testing.T, dir string) *Rotation {
 	t.Helper()
 	r, err := BeginRotation(dir, rand.Reader)
 	if err != nil {
@@ -34,7 +34,7 @@ func begin(t *testing.T, dir string) *Rotation {
 func TestARotationThatWasInterruptedGoesOnWithTheSameKey(t *testing.T) {
 	t.Parallel()
 	dir := enrolled(t)
-	first := begin(t, dir)
+	first := begun(t, dir)
 	first.Release()
 	if id, err := Load(dir); err != nil || !id.key.Equal(first.Old.key) || first.New.key.Equal(first.Old.key) {
 		t.Fatalf("the old key must count until the server has answered: %v", err)
@@ -42,7 +42,7 @@ func TestARotationThatWasInterruptedGoesOnWithTheSameKey(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, nextKeyFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v %v", info, err)
 	}
-	second := begin(t, dir)
+	second := begun(t, dir)
 	if !second.New.key.Equal(first.New.key) {
 		t.Fatal("the server may know the first new key, and it is gone")
 	}
@@ -57,10 +57,37 @@ func TestARotationThatWasInterruptedGoesOnWithTheSameKey(t *testing.T) {
 	}
 }
 
+func TestOnlyAnInterruptedRotationIsResumed(t *testing.T) {
+	t.Parallel()
+	dir := enrolled(t)
+	if _, err := ResumeRotation(dir); !errors.Is(err, ErrNoRotation) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, nextKeyFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("looking for one made a key: %v", err)
+	}
+	first := begun(t, dir)
+	if _, err := ResumeRotation(dir); err == nil || errors.Is(err, ErrNoRotation) {
+		t.Errorf("one that is under way: %v", err)
+	}
+	first.Release()
+	r, err := ResumeRotation(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	if !r.New.key.Equal(first.New.key) || !r.Old.key.Equal(first.Old.key) {
+		t.Error("it goes on with other keys")
+	}
+	if _, err := ResumeRotation(t.TempDir()); !errors.Is(err, ErrNotEnrolled) {
+		t.Errorf("where nobody is enrolled: %v", err)
+	}
+}
+
 func TestTwoRotationsAtOnceAndNoEnrolmentAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := enrolled(t)
-	begin(t, dir)
+	begun(t, dir)
 	if _, err := BeginRotation(dir, rand.Reader); err == nil || errors.Is(err, ErrNotEnrolled) {
 		t.Errorf("got %v", err)
 	}
