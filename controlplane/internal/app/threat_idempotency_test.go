@@ -104,10 +104,15 @@ func TestThreat_T29_ExportAndDeletionOfTheAccountTakeAKey(t *testing.T) {
 const tokenBody = `{"name":"ci","scopes":["jobs:read"],"expires_in_s":3600}`
 
 func TestThreat_T29_WhileTheFirstIsUnderWayARepeatIsTold(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { aRepeatIsTold(t) })
+	t.Run("postgres", func(t *testing.T) { aRepeatIsTold(t, onPostgres(t, storetest.PostgresURL(t))...) })
+}
+
+func aRepeatIsTold(t *testing.T, environ ...string) {
 	gate := &saltGate{open: make(chan struct{}), caller: "identity.newPersonal"}
 	deps := testDeps()
 	deps.Rand = gate
-	w := newWorldWith(t, deps)
+	w := newWorldWith(t, deps, environ...)
 	alice := w.person(t, "alice", "user")
 	r := request{method: http.MethodPost, path: "/auth/tokens", token: alice.token, body: tokenBody, key: "k1"}
 	gate.closed.Store(true)
