@@ -86,12 +86,20 @@ type asker struct{ d *Daemon }
 // direct says that the agent asks by itself.
 func (a *asker) direct(user string) bool { return user == "" || !a.d.opt.System }
 
-// Queue implements track.Slurm.
-func (a *asker) Queue(ctx context.Context, user string) (slurm.Table, error) {
+// EachQueued implements track.Slurm. A helper sends one user's rows at once.
+func (a *asker) EachQueued(ctx context.Context, user string, row func(*slurmfmt.Record)) (slurm.Table, error) {
 	if a.direct(user) {
-		return a.d.slurm.Queue(ctx, user)
+		return a.d.slurm.EachQueued(ctx, user, row)
 	}
-	return a.as(ctx, "squeue", helper.Question{Kind: helper.AskQueue, User: user})
+	table, err := a.as(ctx, "squeue", helper.Question{Kind: helper.AskQueue, User: user})
+	if err != nil {
+		return slurm.Table{}, err
+	}
+	for _, rec := range table.Rows {
+		row(rec)
+	}
+	table.Rows = nil
+	return table, nil
 }
 
 // ByID implements track.Slurm.

@@ -169,10 +169,14 @@ type Base struct {
 	Created time.Time
 }
 
-// Bases maps Slurm's base ids to the newest submission, made at or after since, that got them.
-func (j *Journal) Bases(ctx context.Context, since time.Time) (out map[string]Base, err error) {
+// Bases maps those of Slurm's base ids that submissions made at or after since got to the newest of these.
+func (j *Journal) Bases(ctx context.Context, ids []string, since time.Time) (out map[string]Base, err error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("encoding ids of jobs: %w", err)
+	}
 	rows, err := j.reads.QueryContext(ctx, `SELECT base_id, id, uid, created_us FROM submissions
-		WHERE base_id <> '' AND created_us >= ? ORDER BY created_us`, since.UnixMicro())
+		WHERE base_id IN (SELECT value FROM json_each(?)) AND created_us >= ? ORDER BY created_us`, string(list), since.UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("reading submissions: %w", err)
 	}

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// Limit makes a command's output end earlier than maxOutput.
+func (r *Runner) Limit(bytes int) { r.most = bytes }
+
 // CheckThrottle drives a throttle through slow and fast calls; it runs in a bubble of synctest.
 func CheckThrottle(t *testing.T) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,11 +40,16 @@ func (r *Runner) Sstat(ctx context.Context, id slurmfmt.JobID) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	t, err := parse(out, slurmfmt.Options{Columns: sstatColumns, Delimiter: "|"})
-	if fault := slurmfmt.ClassifyFault(stderr); err == nil && len(t.Rows) == 0 && fault != slurmfmt.FaultNone {
+	var rows []*slurmfmt.Record
+	t, err := parse(bytes.NewReader(out), slurmfmt.Options{Columns: sstatColumns, Delimiter: "|"}, func(rec *slurmfmt.Record) { rows = append(rows, compact(rec)) })
+	if err != nil {
+		return Table{}, err
+	}
+	if fault := slurmfmt.ClassifyFault(stderr); len(rows) == 0 && fault != slurmfmt.FaultNone {
 		return Table{}, &CommandError{"sstat", fault, 0, stderr}
 	}
-	return t, err
+	t.Rows = rows
+	return t, nil
 }
 
 // StartEstimate gives when slurmctld thinks that a pending job starts; known is false when it does not know.

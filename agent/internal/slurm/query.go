@@ -1,9 +1,7 @@
 package slurm
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -31,6 +29,19 @@ const MaxWindow = time.Hour
 
 // Queue lists what slurmctld knows: everybody's jobs, or those of one user when user is not "".
 func (r *Runner) Queue(ctx context.Context, user string) (Table, error) {
+	var rows []*slurmfmt.Record
+	t, err := r.EachQueued(ctx, user, func(rec *slurmfmt.Record) { rows = append(rows, compact(rec)) })
+	if err != nil {
+		return Table{}, err
+	}
+	t.Rows = rows
+	return t, nil
+}
+
+// EachQueued is Queue for answers of any length: row is called with one row after the other while squeue prints them, and
+// the table that comes back has none. A record is row's until it returns. After an error all that row was shown must be
+// forgotten: it is a part of the answer, and what is not in a part is not gone.
+func (r *Runner) EachQueued(ctx context.Context, user string, row func(*slurmfmt.Record)) (Table, error) {
 	var selection []string
 	if user != "" {
 		selection = append(selection, "--user="+user)
@@ -39,11 +50,8 @@ func (r *Runner) Queue(ctx context.Context, user string) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	out, err := r.run(ctx, "squeue", slurmfmt.SqueueArgs(delimiter, selection...)...)
-	if err != nil {
-		return Table{}, err
-	}
-	return parse(out, slurmfmt.Options{Columns: slurmfmt.SqueueColumns(), Delimiter: delimiter})
+	opt := slurmfmt.Options{Columns: slurmfmt.SqueueColumns(), Delimiter: delimiter}
+	return r.each(ctx, opt, row, "squeue", slurmfmt.SqueueArgs(delimiter, selection...)...)
 }
 
 // ByID gives the accounting of jobs with their steps and all their incarnations; at most MaxIDs ids.
@@ -74,11 +82,14 @@ func (r *Runner) sacct(ctx context.Context, selection ...string) (Table, error) 
 	if err != nil {
 		return Table{}, err
 	}
-	out, err := r.run(ctx, "sacct", slurmfmt.SacctArgs(delimiter, selection...)...)
+	var rows []*slurmfmt.Record
+	opt := slurmfmt.Options{Columns: slurmfmt.SacctColumns(), Delimiter: delimiter}
+	t, err := r.each(ctx, opt, func(rec *slurmfmt.Record) { rows = append(rows, compact(rec)) }, "sacct", slurmfmt.SacctArgs(delimiter, selection...)...)
 	if err != nil {
 		return Table{}, err
 	}
-	return parse(out, slurmfmt.Options{Columns: slurmfmt.SacctColumns(), Delimiter: delimiter})
+	t.Rows = rows
+	return t, nil
 }
 
 // delimiter is fresh for each call, so that no job name can forge a row.
@@ -88,40 +99,6 @@ func (r *Runner) delimiter() (string, error) {
 		return "", fmt.Errorf("drawing a delimiter: %w", err)
 	}
 	return slurmfmt.Delimiter(nonce), nil
-}
-
-// keepBad is how many unreadable rows are kept for the log, and keepText how many bytes of each: a row may be a MiB long and
-// holds what users wrote.
-const (
-	keepBad  = 3
-	keepText = 80
-)
-
-func parse(out []byte, opt slurmfmt.Options) (Table, error) {
-	t := Table{Columns: opt.Columns}
-	if len(bytes.TrimSpace(out)) == 0 {
-		return t, nil
-	}
-	opt.Bad = func(b slurmfmt.BadLine) {
-		if len(t.BadText) < keepBad {
-			t.BadText = append(t.BadText, fmt.Sprintf("line %d: %s: %q", b.Number, b.Reason, b.Text[:min(len(b.Text), keepText)]))
-		}
-	}
-	reader, err := slurmfmt.NewReader(bytes.NewReader(out), opt)
-	if err != nil {
-		return Table{}, fmt.Errorf("reading Slurm's output: %w", err)
-	}
-	for {
-		rec, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			t.Bad = reader.Bad()
-			return t, nil
-		}
-		if err != nil {
-			return Table{}, fmt.Errorf("reading Slurm's output: %w", err)
-		}
-		t.Rows = append(t.Rows, rec.Clone())
-	}
 }
 
 // Fields gives a record's values in the order of its columns, as they were printed.

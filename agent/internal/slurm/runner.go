@@ -47,6 +47,7 @@ type Runner struct {
 	opt    Options
 	env    []string
 	limits map[string]*throttle
+	most   int // bytes that a command may print
 }
 
 // maxOutput bounds the output of one command, in bytes: an hour of a very large site's accounting.
@@ -60,7 +61,7 @@ func NewRunner(opt Options) (*Runner, error) {
 	if !filepath.IsAbs(opt.BinDir) {
 		return nil, fmt.Errorf("slurm.bin_dir must be an absolute path, not %q", opt.BinDir)
 	}
-	r := &Runner{opt: opt, env: slurmfmt.CommandEnv(opt.Env), limits: map[string]*throttle{}}
+	r := &Runner{opt: opt, env: slurmfmt.CommandEnv(opt.Env), limits: map[string]*throttle{}, most: maxOutput}
 	for name, n := range opt.PerMinute {
 		r.limits[name] = newThrottle(n)
 	}
@@ -104,11 +105,15 @@ func (r *Runner) run(ctx context.Context, command string, args ...string) ([]byt
 
 // runAll is run with stderr, for commands that fail with exit code 0.
 func (r *Runner) runAll(ctx context.Context, command string, args ...string) (stdout []byte, stderr string, err error) {
+	var out bytes.Buffer
 	err = r.Count(ctx, command, func(ctx context.Context) (err error) {
-		stdout, stderr, err = r.exec(ctx, command, args)
+		stderr, err = r.exec(ctx, &out, command, args)
 		return err
 	})
-	return stdout, stderr, err
+	if err != nil {
+		return nil, "", err
+	}
+	return out.Bytes(), stderr, nil
 }
 
 // Count waits for the command's turn, does the call, and counts it: its time against the rate, its outcome for metrics.
@@ -128,10 +133,12 @@ func (r *Runner) Count(ctx context.Context, command string, call func(context.Co
 	return err
 }
 
-func (r *Runner) exec(ctx context.Context, command string, args []string) ([]byte, string, error) {
+// exec runs the command, writes its stdout to out as it comes, at most r.most bytes, and gives its stderr. After an
+// error, what was written may be a part of the answer and is worth nothing.
+func (r *Runner) exec(ctx context.Context, out io.Writer, command string, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opt.Timeout)
 	defer cancel()
-	stdout, stderr := &bounded{limit: maxOutput, fail: true}, &bounded{limit: maxErrorText}
+	stdout, stderr := &capped{to: out, left: r.most}, &clipped{limit: maxErrorText}
 	cmd := exec.CommandContext(ctx, filepath.Join(r.opt.BinDir, command), args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = r.env, stdout, stderr, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -140,13 +147,13 @@ func (r *Runner) exec(ctx context.Context, command string, args []string) ([]byt
 	err := cmd.Run()
 	switch {
 	case stdout.over:
-		return nil, "", &CommandError{command, slurmfmt.FaultOther, -1, "the output is too large"}
+		return "", &CommandError{command, slurmfmt.FaultOther, -1, "the output is too large"}
 	case ctx.Err() != nil:
-		return nil, "", &CommandError{command, slurmfmt.FaultTimeout, -1, "no answer within " + r.opt.Timeout.String()}
+		return "", &CommandError{command, slurmfmt.FaultTimeout, -1, "no answer within " + r.opt.Timeout.String()}
 	case err != nil:
-		return nil, "", commandError(command, err, stderr.buf.String())
+		return "", commandError(command, err, stderr.buf.String())
 	}
-	return stdout.buf.Bytes(), stderr.buf.String(), nil
+	return stderr.buf.String(), nil
 }
 
 func commandError(command string, err error, stderr string) error {
@@ -163,27 +170,34 @@ func commandError(command string, err error, stderr string) error {
 	return e
 }
 
-// bounded keeps at most limit bytes; with fail a longer output is an error, otherwise the rest is dropped.
-type bounded struct {
-	buf   bytes.Buffer
-	limit int
-	fail  bool
-	over  bool
+// capped hands on at most left bytes; more is an error, which ends the command.
+type capped struct {
+	to   io.Writer
+	left int
+	over bool
 }
 
 var errTooLarge = errors.New("output too large")
 
-// Write keeps what fits.
-func (b *bounded) Write(p []byte) (int, error) {
-	room := b.limit - b.buf.Len()
-	if len(p) <= room {
-		return b.buf.Write(p)
-	}
-	if b.fail {
-		b.over = true
+// Write hands p on whole or not at all.
+func (c *capped) Write(p []byte) (int, error) {
+	if len(p) > c.left {
+		c.over = true
 		return 0, errTooLarge
 	}
-	b.buf.Write(p[:max(room, 0)])
+	c.left -= len(p)
+	return c.to.Write(p)
+}
+
+// clipped keeps the first limit bytes and drops the rest.
+type clipped struct {
+	buf   bytes.Buffer
+	limit int
+}
+
+// Write keeps what fits.
+func (c *clipped) Write(p []byte) (int, error) {
+	c.buf.Write(p[:min(len(p), c.limit-c.buf.Len())])
 	return len(p), nil
 }
 

@@ -71,7 +71,7 @@ func (t *Tracker) lookUp(ctx context.Context, view View, jobs []journal.Job) err
 // takeEnds writes terminal rows down, oldest incarnation first.
 func (t *Tracker) takeEnds(ctx context.Context, table slurm.Table) error {
 	var rows []observation
-	for o, err := range t.assign(ctx, table.Rows, fromAccountingRow) {
+	for o, err := range t.assign(ctx, pileOf(table.Rows), fromAccountingRow) {
 		if err != nil {
 			return err
 		}

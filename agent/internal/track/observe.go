@@ -27,7 +27,7 @@ type observation struct {
 	detail journal.JobDetail
 }
 
-// read makes an observation of a row; ok is false for steps and for rows in which something essential is unreadable.
+// read makes an observation of a row (of the columns that pile keeps); ok is false for steps and for rows in which something essential is unreadable.
 func read(rec *slurmfmt.Record) (o observation, ok bool) {
 	id, err := rec.ID()
 	if err != nil || id.IsStep() {
@@ -107,15 +107,6 @@ func count(rec *slurmfmt.Record, column string) *int32 {
 	}
 	v := int32(n)
 	return &v
-}
-
-// tagOf reads the submission that a row names.
-func tagOf(rec *slurmfmt.Record) uuid.UUID {
-	id, err := jobkey.FindTag(rec.Get("Comment"), rec.Get("SubmitLine"))
-	if err != nil {
-		return uuid.Nil
-	}
-	return id
 }
 
 // base is what array tasks, het components and requeues of one sbatch share.

@@ -7,17 +7,16 @@ import (
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/journal"
-	"github.com/ergon-hpc/ergon/agent/internal/slurm"
 	"github.com/google/uuid"
 )
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
 
 // fromQueue writes down what squeue shows alive and gives the attempts that it showed.
-func (t *Tracker) fromQueue(ctx context.Context, table slurm.Table) (map[journal.JobKey]bool, error) {
+func (t *Tracker) fromQueue(ctx context.Context, rows *pile) (map[journal.JobKey]bool, error) {
 	alive := map[journal.JobKey]bool{}
 	page := make([]observation, 0, bookPage)
-	for o, err := range t.assign(ctx, table.Rows, fromQueueRow) {
+	for o, err := range t.assign(ctx, rows, fromQueueRow) {
 		if err != nil {
 			return nil, err
 		}

@@ -20,16 +20,14 @@ const clockSlack = 10 * time.Minute
 // assign finds the submission of every row: by its tag, else by Slurm's id. It adopts submissions that nobody told us
 // of, and reports tags that stand on several base ids. Rows that are not ours are dropped. An error is the last that it
 // gives. Rows are read one submission after the other: all at once they take as much memory again as Slurm's answer.
-func (t *Tracker) assign(ctx context.Context, rows []*slurmfmt.Record, reader func(*slurmfmt.Record) (observation, bool)) iter.Seq2[observation, error] {
+func (t *Tracker) assign(ctx context.Context, rows *pile, reader func(*slurmfmt.Record) (observation, bool)) iter.Seq2[observation, error] {
 	return func(yield func(observation, error) bool) {
-		bases, err := t.known(ctx)
-		if err != nil {
+		if err := t.recognize(ctx, rows, reader); err != nil {
 			yield(observation{}, err)
 			return
 		}
-		claims, order := gather(rows, reader, bases)
-		for _, id := range order {
-			mine, err := t.settleClaim(ctx, id, readAll(claims[id], reader, id))
+		for id, group := range rows.submissions() {
+			mine, err := t.settleClaim(ctx, id, rows.observe(group, reader, id))
 			if err != nil {
 				yield(observation{}, err)
 				return
@@ -43,31 +41,36 @@ func (t *Tracker) assign(ctx context.Context, rows []*slurmfmt.Record, reader fu
 	}
 }
 
-// gather puts the rows that name one submission together, in the order in which submissions appear.
-func gather(rows []*slurmfmt.Record, reader func(*slurmfmt.Record) (observation, bool), bases map[string]journal.Base) (claims map[uuid.UUID][]*slurmfmt.Record, order []uuid.UUID) {
-	claims = map[uuid.UUID][]*slurmfmt.Record{}
-	for _, rec := range rows {
-		id := tagOf(rec)
-		if id == uuid.Nil {
-			if o, ok := reader(rec); ok {
-				id = byBase(bases, o)
+// recognize finds the submissions of rows without a tag by Slurm's id, a page at a time.
+func (t *Tracker) recognize(ctx context.Context, rows *pile, reader func(*slurmfmt.Record) (observation, bool)) error {
+	since := t.opt.Now().Add(-submissionWindow)
+	for page := range slices.Chunk(rows.loose, bookPage) {
+		seen := make([]observation, len(page))
+		ids := make([]string, 0, len(page))
+		for i, row := range page {
+			if o, ok := reader(rows.record(row)); ok {
+				seen[i], ids = o, append(ids, o.base())
 			}
 		}
-		if id == uuid.Nil {
-			continue
+		bases, err := t.opt.Journal.Bases(ctx, ids, since)
+		if err != nil {
+			return err
 		}
-		if claims[id] == nil {
-			order = append(order, id)
+		for i, row := range page {
+			if row.submission = byBase(bases, seen[i]); row.submission != uuid.Nil {
+				rows.tagged = append(rows.tagged, row)
+			}
 		}
-		claims[id] = append(claims[id], rec)
 	}
-	return claims, order
+	rows.loose = nil
+	return nil
 }
 
-func readAll(recs []*slurmfmt.Record, reader func(*slurmfmt.Record) (observation, bool), id uuid.UUID) []observation {
-	rows := make([]observation, 0, len(recs))
-	for _, rec := range recs {
-		if o, ok := reader(rec); ok {
+// observe reads the rows of a submission.
+func (p *pile) observe(group []packedRow, reader func(*slurmfmt.Record) (observation, bool), id uuid.UUID) []observation {
+	rows := make([]observation, 0, len(group))
+	for _, row := range group {
+		if o, ok := reader(p.record(row)); ok {
 			o.submission = id
 			rows = append(rows, o)
 		}
@@ -77,7 +80,7 @@ func readAll(recs []*slurmfmt.Record, reader func(*slurmfmt.Record) (observation
 
 // byBase recognizes a job whose tag a site's job_submit plugin removed. Ids are used again, so uid and time must fit.
 func byBase(bases map[string]journal.Base, o observation) uuid.UUID {
-	b, known := bases[o.base()]
+	b, known := bases[o.base()] // an observation that could not be read has the base 0, which no job has
 	if !known || b.UID != o.uid || o.submit.Before(b.Created.Add(-clockSlack)) {
 		return uuid.Nil
 	}

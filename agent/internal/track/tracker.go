@@ -17,7 +17,8 @@ import (
 // Slurm is what the tracker asks. user "" asks as the agent, for everybody; otherwise the answer is what that user sees of
 // his own jobs.
 type Slurm interface {
-	Queue(ctx context.Context, user string) (slurm.Table, error)
+	// EachQueued shows row what squeue prints, as slurm.Runner does.
+	EachQueued(ctx context.Context, user string, row func(*slurmfmt.Record)) (slurm.Table, error)
 	ByID(ctx context.Context, user string, ids []string) (slurm.Table, error)
 	Window(ctx context.Context, from, to time.Time, user string) (slurm.Table, error)
 	JobPaths(ctx context.Context, id slurmfmt.JobID) (slurm.Paths, error)
@@ -132,14 +133,15 @@ func (t *Tracker) tell(change func(*Status)) {
 
 func (t *Tracker) cycle(ctx context.Context) error {
 	t.unsent = nil
-	table, err := t.queue(ctx)
+	rows := &pile{}
+	table, err := t.queue(ctx, rows)
 	if err != nil {
 		return errors.Join(err, t.markStale(ctx, nil))
 	}
 	if table.Bad > 0 {
 		t.opt.Log.Warn("squeue rows could not be read; what they say is unknown", "rows", table.Bad, "examples", table.BadText)
 	}
-	alive, err := t.fromQueue(ctx, table)
+	alive, err := t.fromQueue(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -234,8 +236,3 @@ func manifestEntry(row outputs.FileRow) outputs.Entry {
 
 // submissionWindow is how far back submissions are matched by Slurm's id alone.
 const submissionWindow = 30 * 24 * time.Hour
-
-// known are the submissions that a job without its tag may belong to.
-func (t *Tracker) known(ctx context.Context) (map[string]journal.Base, error) {
-	return t.opt.Journal.Bases(ctx, t.opt.Now().Add(-submissionWindow))
-}

@@ -68,8 +68,12 @@ func records(columns []string, rows []slurmtest.Row) slurm.Table {
 	return table
 }
 
-func (w *world) Queue(context.Context, string) (slurm.Table, error) {
-	return records(slurmfmt.SqueueColumns(), w.queue), w.queueErr
+// EachQueued shows its rows also when it fails then, as a squeue does that breaks off.
+func (w *world) EachQueued(_ context.Context, _ string, row func(*slurmfmt.Record)) (slurm.Table, error) {
+	for _, rec := range records(slurmfmt.SqueueColumns(), w.queue).Rows {
+		row(rec)
+	}
+	return slurm.Table{Columns: slurmfmt.SqueueColumns()}, w.queueErr
 }
 
 func (w *world) ByID(_ context.Context, _ string, ids []string) (slurm.Table, error) {

@@ -30,8 +30,9 @@ func (v View) through() string {
 	return metaThrough + ":" + strconv.FormatUint(uint64(v.UID), 10)
 }
 
-// queue asks squeue by each view of this cycle. One that does not answer hides its users, no more; none is an error.
-func (t *Tracker) queue(ctx context.Context) (slurm.Table, error) {
+// queue asks squeue by each view of this cycle and piles up what the whole answers show. A view that does not answer, or
+// breaks off, hides its users, no more; none is an error.
+func (t *Tracker) queue(ctx context.Context, rows *pile) (slurm.Table, error) {
 	views := []View{{All: true}}
 	if t.opt.Views != nil {
 		views = t.opt.Views(ctx)
@@ -40,15 +41,16 @@ func (t *Tracker) queue(ctx context.Context) (slurm.Table, error) {
 	var all slurm.Table
 	var faults []error
 	for _, v := range views {
-		table, err := t.opt.Slurm.Queue(ctx, v.User)
+		before := rows.mark()
+		table, err := t.opt.Slurm.EachQueued(ctx, v.User, rows.add)
 		if err != nil {
+			rows.cut(before)
 			faults = append(faults, fmt.Errorf("asking squeue%s: %w", v.as(), err))
 			continue
 		}
 		t.views = append(t.views, v)
 		t.tell(func(s *Status) { s.Answered = t.opt.Now() })
-		all.Columns, all.Bad = table.Columns, all.Bad+table.Bad
-		all.Rows, all.BadText = append(all.Rows, table.Rows...), append(all.BadText, table.BadText...)
+		all.Bad, all.BadText = all.Bad+table.Bad, append(all.BadText, table.BadText...)
 	}
 	if len(t.views) == 0 && len(views) > 0 {
 		return slurm.Table{}, errors.Join(faults...)

@@ -11,6 +11,7 @@ import (
 	"github.com/ergon-hpc/ergon/agent/internal/slurm"
 	"github.com/ergon-hpc/ergon/agent/internal/slurm/slurmtest"
 	"github.com/ergon-hpc/ergon/agent/internal/track"
+	"github.com/ergon-hpc/ergon/shared/slurmfmt"
 	"github.com/google/uuid"
 )
 
@@ -33,12 +34,16 @@ func only(t slurm.Table, user string) slurm.Table {
 
 var errDeaf = errors.New("the helper hangs")
 
-func (p *private) Queue(ctx context.Context, user string) (slurm.Table, error) {
+func (p *private) EachQueued(ctx context.Context, user string, row func(*slurmfmt.Record)) (slurm.Table, error) {
+	t, err := p.world.EachQueued(ctx, user, func(rec *slurmfmt.Record) {
+		if rec.Get("User") == user {
+			row(rec)
+		}
+	})
 	if p.deaf[user] {
 		return slurm.Table{}, errDeaf
 	}
-	t, err := p.world.Queue(ctx, user)
-	return only(t, user), err
+	return t, err
 }
 
 func (p *private) ByID(ctx context.Context, user string, ids []string) (slurm.Table, error) {
@@ -158,6 +163,32 @@ func TestAHelperThatHangsHidesItsUserAlone(t *testing.T) {
 	p.deaf["bob"] = true
 	if err := p.cycle(); !errors.Is(err, errDeaf) {
 		t.Errorf("nobody answers: %v", err)
+	}
+}
+
+func TestWhatCameBeforeSqueueBrokeOffIsForgotten(t *testing.T) {
+	t.Parallel()
+	p, hers, his := aliceAndBob(t)
+	fresh := submission(t)
+	p.acct = []slurmtest.Row{ended(p.queue[0], "COMPLETED", "0:0"), ended(p.queue[1], "COMPLETED", "0:0")}
+	p.queue, p.deaf["alice"] = []slurmtest.Row{job("9", "9", "RUNNING", fresh)}, true
+	p.cycles(3)
+	if jobs := p.attempts(fresh, ""); len(jobs) != 0 {
+		t.Errorf("a job of a part of the answer was taken: %+v", jobs)
+	}
+	if got := p.world.only(hers); got.State != journal.JobRunning {
+		t.Errorf("a job that a part of the answer does not show is %s", got.State)
+	}
+	if got := p.world.only(his); got.State != journal.JobEnded {
+		t.Errorf("the other view's answer is whole, but the job is %s", got.State)
+	}
+	p.deaf["alice"] = false
+	p.cycles(2)
+	if got := p.world.only(fresh); got.State != journal.JobRunning {
+		t.Errorf("after a whole answer: %+v", got)
+	}
+	if got := p.world.only(hers); got.State != journal.JobEnded {
+		t.Errorf("after two whole answers without it the job is %s", got.State)
 	}
 }
 
