@@ -108,6 +108,9 @@ func prepare(ctx context.Context, cfg config.Config, deps Deps) (*builder, error
 // wire joins the features, in the order in which they need one another.
 func (b *builder) wire(ctx context.Context) error {
 	b.check("database", b.store.Ping)
+	if b.dir != nil {
+		b.watchDisk()
+	}
 	for _, step := range []struct {
 		name string
 		fn   func(context.Context) error

@@ -71,7 +71,7 @@ func storeChild(t *testing.T) int {
 func TestReadinessFollowsTheEmbeddedStore(t *testing.T) {
 	a := boot(t, testConfig(t))
 	admin, nobody := newAdmin(t, a, "root1"), &visitor{t: t, url: a.URL()}
-	if code, checks := admin.readiness(); code != http.StatusOK || checks["object_store"] != "ok" || checks["database"] != "ok" {
+	if code, checks := admin.readiness(); code != http.StatusOK || checks["object_store"] != "ok" || checks["database"] != "ok" || checks["data_directory"] != "ok" {
 		t.Fatalf("before: %d %v", code, checks)
 	}
 	child := storeChild(t)

@@ -20,3 +20,6 @@ func ExportedTables() (names []string) {
 	}
 	return names
 }
+
+// MapErr is what every error of the database goes through.
+func MapErr(err error) error { return mapErr(err) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ const checkTimeout = 3 * time.Second
 
 type system struct {
 	checks []Check
-	report func(ctx context.Context, name string, err error) // logs a failing check
+	report func(ctx context.Context, name string, err error) // told of every outcome of a check, nil for a good one
 }
 
 // GetLivez says that the process answers, and nothing else: a broken database must not get it restarted.
@@ -63,8 +64,8 @@ func (s system) run(ctx context.Context) api.Health {
 		words[c.Name] = cmp.Or(c.Fact, "ok")
 		if results[i] != nil {
 			words[c.Name], health.Status = "failing", api.Failing
-			s.report(ctx, c.Name, results[i])
 		}
+		s.report(ctx, c.Name, results[i])
 	}
 	health.Checks = &words
 	return health
@@ -77,6 +78,37 @@ func runCheck(ctx context.Context, c Check) (err error) {
 		}
 	}()
 	return c.Run(ctx)
+}
+
+// complainEvery is how often a check that goes on failing is logged: a load balancer asks every few seconds.
+const complainEvery = 10 * time.Minute
+
+// outcomes remembers which checks fail, so that the log tells of changes.
+type outcomes struct {
+	log *slog.Logger
+	now func() time.Time
+
+	mu      sync.Mutex
+	failing map[string]time.Time // by check, when it was logged last
+}
+
+func newOutcomes(log *slog.Logger, now func() time.Time) *outcomes {
+	return &outcomes{log: log, now: now, failing: map[string]time.Time{}}
+}
+
+// report logs a check when it begins to fail, when it works again, and now and then in between.
+func (o *outcomes) report(ctx context.Context, name string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last, failing := o.failing[name]
+	switch now := o.now(); {
+	case err == nil && failing:
+		delete(o.failing, name)
+		o.log.InfoContext(ctx, "ready again", "check", name)
+	case err != nil && (!failing || now.Sub(last) >= complainEvery):
+		o.failing[name] = now
+		o.log.WarnContext(ctx, "not ready", "check", name, "error", err)
+	}
 }
 
 // GetVersion names the build.

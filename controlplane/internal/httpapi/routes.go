@@ -94,7 +94,7 @@ func (s *Server) routes() {
 		[]jobsapi.StrictMiddlewareFunc{around[jobsapi.StrictHandlerFunc](s)}, jobsapi.StrictGinServerOptions(strict)),
 		jobsapi.GinServerOptions{ErrorHandler: onError})
 	systemapi.RegisterHandlersWithOptions(s.engine, systemapi.NewStrictHandlerWithOptions(
-		system{checks: s.cfg.Checks, report: s.reportCheck},
+		system{checks: s.cfg.Checks, report: newOutcomes(s.cfg.Log, s.cfg.Now).report},
 		[]systemapi.StrictMiddlewareFunc{around[systemapi.StrictHandlerFunc](s)}, systemapi.StrictGinServerOptions(strict),
 	),
 		systemapi.GinServerOptions{ErrorHandler: onError})

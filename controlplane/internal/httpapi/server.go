@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -92,10 +91,6 @@ func (s *Server) newEngine() (*gin.Engine, error) {
 	e.NoRoute(notFound)
 	e.NoMethod(methodNotAllowed)
 	return e, nil
-}
-
-func (s *Server) reportCheck(ctx context.Context, name string, err error) {
-	s.cfg.Log.WarnContext(ctx, "not ready", "check", name, "error", err)
 }
 
 // Timeouts of the listener; slowloris meets ReadHeaderTimeout.

@@ -443,6 +443,37 @@ func TestADroppedClientCancelsTheHandler(t *testing.T) {
 	}
 }
 
+func TestAFailingCheckIsLoggedWhenItBeginsAndEndsAndNowAndThen(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var cause error
+	s := system{
+		checks: []Check{{Name: "disk", Run: func(context.Context) error { return cause }}},
+		report: newOutcomes(slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }).report,
+	}
+	ask := func(minutes int, err error) (lines []string) {
+		log.Reset()
+		cause = err
+		for range minutes * 12 {
+			now = now.Add(5 * time.Second)
+			s.run(t.Context())
+		}
+		return strings.FieldsFunc(log.String(), func(r rune) bool { return r == '\n' })
+	}
+	if lines := ask(5, nil); len(lines) != 0 {
+		t.Errorf("a good check is logged: %q", lines)
+	}
+	if lines := ask(9, errors.New("no room")); len(lines) != 1 || !strings.Contains(lines[0], "no room") || !strings.Contains(lines[0], "WARN") {
+		t.Errorf("a check that fails for nine minutes: %q", lines)
+	}
+	if lines := ask(2, errors.New("no room")); len(lines) != 1 {
+		t.Errorf("the next two minutes: %q", lines)
+	}
+	if lines := ask(20, nil); len(lines) != 1 || !strings.Contains(lines[0], "ready again") {
+		t.Errorf("when it works again: %q", lines)
+	}
+}
+
 func TestReadinessNamesTheFailingCheckAndHidesTheCause(t *testing.T) {
 	broken := false
 	h := newTest(t, func(c *Config) {

@@ -65,6 +65,9 @@ var codes = map[string]error{
 	"InvalidPartOrder":   storage.ErrParts,
 	"EntityTooSmall":     storage.ErrParts,
 	"BadDigest":          storage.ErrParts,
+	// versitygw's and MinIO's words for a full disk, which S3 has none for.
+	"InsufficientStorage": storage.ErrFull,
+	"XMinioStorageFull":   storage.ErrFull,
 }
 
 // mapErr names what the store said. minio-go's errors may quote URLs; those of maintenance carry no signature, but none is kept.

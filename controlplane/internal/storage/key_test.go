@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,6 +125,10 @@ func TestStoreErrorsKeepTheirCodeOrSayUnavailable(t *testing.T) {
 	}
 	if err := storeErr(expired()); !apperr.Is(err, apperr.UploadExpired) {
 		t.Error(err)
+	}
+	full, _ := errors.AsType[*apperr.Error](storeErr(fmt.Errorf("joining the parts: %w", ErrFull)))
+	if full == nil || full.Code != apperr.StoreUnavailable || !strings.Contains(full.Message, "full") || full.RetryAfter <= 0 {
+		t.Errorf("a full store: %v", full)
 	}
 	if storeErr(nil) != nil {
 		t.Error("nil became an error")

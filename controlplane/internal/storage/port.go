@@ -17,6 +17,7 @@ var (
 	ErrNoUpload = errors.New("no such multipart upload in the store")
 	ErrExists   = errors.New("the store has an object under this key")
 	ErrParts    = errors.New("the store does not accept these parts")
+	ErrFull     = errors.New("the store has no room left")
 )
 
 // PutOrder asks for a signed PUT of one whole object. All of it is bound by the signature, and that nothing is overwritten.

@@ -101,6 +101,10 @@ func storeErr(err error) error {
 	e := apperr.Wrap(apperr.StoreUnavailable, "the object store does not answer as it should", err).
 		WithHint("nothing is lost; try again in a moment")
 	e.RetryAfter = 5 * time.Second
+	if errors.Is(err, ErrFull) {
+		e.Message, e.Hint = "the disk of the object store is full", "nothing is lost; its administrators have to free space, try again then"
+		e.RetryAfter = 10 * time.Second
+	}
 	return e
 }
 
