@@ -22,6 +22,9 @@ const (
 	capBytes   = 20 << 20
 )
 
+// serverMB is the file system of the server's data: for all that these tests store at a time.
+const serverMB = 256
+
 const settings = `uploads:
   enabled: true
   settle: 1s
@@ -33,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, func(ctx context.Context, h *harness.Stack) (err error) {
 		world, err = site.Start(ctx, h, site.Options{
 			AgentYAML: settings, ServerEnv: []string{"ERGON_QUOTA_BYTES=62914560"}, StateMB: 40,
-			Slurm: harness.SlurmOptions{Nodes: 3},
+			ServerMB: serverMB, Slurm: harness.SlurmOptions{Nodes: 3},
 		})
 		if err != nil {
 			return err

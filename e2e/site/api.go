@@ -67,17 +67,33 @@ func (c *Client) Get(ctx context.Context, path string, out any) (int, error) {
 const maxAnswer = 64 << 20
 
 func (c *Client) do(ctx context.Context, method, path string, in, out any) (int, error) {
+	a, err := c.Send(ctx, method, path, in)
+	if err != nil || out == nil || a.Status >= 300 {
+		return a.Status, err
+	}
+	return a.Status, json.Unmarshal(a.Body, out)
+}
+
+// Answer is all that the server said.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Send makes a call, with in as its JSON body unless it is nil.
+func (c *Client) Send(ctx context.Context, method, path string, in any) (Answer, error) {
 	var body io.Reader
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {
-			return 0, err
+			return Answer{}, err
 		}
 		body = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return 0, err
+		return Answer{}, err
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -87,12 +103,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) (int,
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, err
+		return Answer{}, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil || out == nil || resp.StatusCode >= 300 {
-		return resp.StatusCode, err
-	}
-	return resp.StatusCode, json.Unmarshal(data, out)
+	return Answer{resp.StatusCode, resp.Header, data}, err
 }

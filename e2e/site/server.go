@@ -15,9 +15,12 @@ import (
 	"github.com/ergon-hpc/ergon/e2e/harness"
 )
 
+// DataDir is the server's.
+func (s *Site) DataDir() string { return s.path("server") }
+
 func (s *Site) serverEnv() []string {
 	env := s.rootEnv(
-		"ERGON_DATA_DIR="+s.path("server"), "ERGON_HTTP_LISTEN="+hostPort(s.URL), "ERGON_STORE_LISTEN="+hostPort(s.Store),
+		"ERGON_DATA_DIR="+s.DataDir(), "ERGON_HTTP_LISTEN="+hostPort(s.URL), "ERGON_STORE_LISTEN="+hostPort(s.Store),
 		"ERGON_AUTH_REGISTRATION=open", "ERGON_AUTH_LOGIN_PER_MINUTE=100000", "ERGON_LOG_LEVEL=debug", "ERGON_QUEUE_SWEEP=5s",
 	)
 	if s.ca != nil {

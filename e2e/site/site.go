@@ -30,6 +30,8 @@ type Options struct {
 	Programs string
 	// StateMB puts the agent's state on a file system of its own with that many megabytes, so that it can be filled.
 	StateMB int
+	// ServerMB does the same for the server's data.
+	ServerMB int
 	// NoAgent leaves the node's agent out.
 	NoAgent bool
 }
@@ -49,8 +51,8 @@ type Site struct {
 	ca     *authority
 	server *harness.Process
 	agent  *harness.Process
-	// mounted says that StateDir is a mount.
-	mounted bool
+	// mounts are the file systems that were made for this site.
+	mounts []string
 	// logs of processes that were ended, for LogOnFailure.
 	mu   sync.Mutex
 	past []*harness.Process
@@ -98,6 +100,9 @@ func (s *Site) start(ctx context.Context) error {
 	if err := s.addresses(); err != nil {
 		return err
 	}
+	if err := s.mount(s.DataDir(), s.opt.ServerMB); err != nil {
+		return err
+	}
 	if err := s.StartServer(ctx); err != nil {
 		return err
 	}
@@ -136,7 +141,7 @@ func (s *Site) enrolAndStart(ctx context.Context) error {
 	if err := ensureAccount(ctx); err != nil {
 		return err
 	}
-	if err := s.mountState(); err != nil {
+	if err := s.mount(s.StateDir(), s.opt.StateMB); err != nil {
 		return err
 	}
 	if err := s.Enrol(ctx); err != nil {
@@ -193,24 +198,25 @@ func (s *Site) rootEnv(extra ...string) []string {
 	return append(env, extra...)
 }
 
-func (s *Site) mountState() error {
-	if s.opt.StateMB == 0 {
+// mount gives a service's directory a file system of its own; 0 megabytes leave it to the service.
+func (s *Site) mount(dir string, megabytes int) error {
+	if megabytes == 0 {
 		return nil
 	}
-	if err := os.Mkdir(s.StateDir(), 0o700); err != nil {
-		return fmt.Errorf("making the agent's file system: %w", err)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("making a file system for the site: %w", err)
 	}
-	if err := unix.Mount("ergon-e2e", s.StateDir(), "tmpfs", 0, fmt.Sprintf("mode=0700,size=%dm", s.opt.StateMB)); err != nil {
-		return fmt.Errorf("making the agent's file system: %w", err)
+	if err := unix.Mount("ergon-e2e", dir, "tmpfs", 0, fmt.Sprintf("mode=0700,size=%dm", megabytes)); err != nil {
+		return fmt.Errorf("making a file system for the site: %w", err)
 	}
-	s.mounted = true
+	s.mounts = append(s.mounts, dir)
 	return nil
 }
 
 func (s *Site) end() error {
 	err := errors.Join(s.KillAgent(), s.KillServer())
-	if s.mounted {
-		err = errors.Join(err, unix.Unmount(s.StateDir(), unix.MNT_DETACH))
+	for _, dir := range s.mounts {
+		err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH))
 	}
 	return err
 }
