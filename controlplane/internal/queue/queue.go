@@ -93,6 +93,9 @@ func newClient[Tx any](driver riverdriver.Driver[Tx], cfg Config, w workersOf) (
 	// On SQLite River would look for notifications every 50 ms, which is most of what an idle server does. Looking for jobs
 	// once a second is enough for work that nobody waits for at a prompt.
 	rc.PollOnly = cfg.PostgresURL == ""
+	// Rebuilding indexes every night wants the owner of the tables, which the server is not under the role of docs/security.md, and
+	// a queue of some thousand jobs does without.
+	rc.ReindexerIndexNames = []string{}
 	if !cfg.Disabled {
 		rc.Workers = river.NewWorkers()
 		river.AddWorker(rc.Workers, w.analyse)
