@@ -18,12 +18,14 @@ func (a *attempt) gpuMemoryOfProfile() amount {
 	return a.ofGPUProfile(a.samples.gpuMemoryPeak, func(t *taskSamples) bool { return t.GPUMemBytes.Valid() > 0 })
 }
 
-// gpuMemoryOfSteps adds steps as memory does: over the time in which they overlap.
+// gpuMemoryOfSteps adds steps as memory does: over the time in which they overlap. Peaks of tasks need not have met, and one between
+// two samples was missed, so the truth lies on either side.
 func (a *attempt) gpuMemoryOfSteps() amount {
 	m := a.peakOfSteps(func(s *step) reading { return s.gpuMem })
 	if !m.ok {
 		return m
 	}
+	m.bound = Estimate
 	m = m.because(Sampled)
 	for i := range a.steps {
 		switch s := &a.steps[i]; {
@@ -42,5 +44,5 @@ func (a *attempt) gpuMemoryOfJobstats() amount {
 		return none()
 	}
 	all, nodes := a.jobstats.gpus(jobstatsNode.gpuMemory)
-	return a.ofJobstatsGPUs(all, nodes, a.gpuCount(), func(sum, _ float64) amount { return whole(sum, Upper, SourceJobstats, Sampled) })
+	return a.ofJobstatsGPUs(all, nodes, a.gpuCount(), func(sum, _ float64) amount { return whole(sum, Estimate, SourceJobstats, Sampled) })
 }
