@@ -1133,6 +1133,10 @@ type LinkChallenge struct {
 
 // LogoutRequest defines model for LogoutRequest.
 type LogoutRequest struct {
+	// Everything Every session, every personal access token and every agent of the account's own; needs a login of the last minutes.
+	Everything *bool `json:"everything,omitempty"`
+
+	// Everywhere Every session of the account.
 	Everywhere *bool `json:"everywhere,omitempty"`
 }
 
@@ -2011,14 +2015,14 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/login (the `Login` operationId).
 	Login(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LogoutWithBody End this session, or every session of the account.
+	// LogoutWithBody End this session, every session of the account, or with them its tokens for programs and its own agents.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /auth/logout (the `Logout` operationId).
 	LogoutWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Logout End this session, or every session of the account.
+	// Logout End this session, every session of the account, or with them its tokens for programs and its own agents.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2864,7 +2868,7 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 	return c.Client.Do(req)
 }
 
-// LogoutWithBody End this session, or every session of the account.
+// LogoutWithBody End this session, every session of the account, or with them its tokens for programs and its own agents.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2881,7 +2885,7 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 	return c.Client.Do(req)
 }
 
-// Logout End this session, or every session of the account.
+// Logout End this session, every session of the account, or with them its tokens for programs and its own agents.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6794,14 +6798,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /auth/login (the `Login` operationId).
 	LoginWithResponse(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*LoginResponse, error)
 
-	// LogoutWithBodyWithResponse End this session, or every session of the account.
+	// LogoutWithBodyWithResponse End this session, every session of the account, or with them its tokens for programs and its own agents.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /auth/logout (the `Logout` operationId).
 	LogoutWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
 
-	// LogoutWithResponse End this session, or every session of the account.
+	// LogoutWithResponse End this session, every session of the account, or with them its tokens for programs and its own agents.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10615,7 +10619,7 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 	return ParseLoginResponse(rsp)
 }
 
-// LogoutWithBodyWithResponse End this session, or every session of the account.
+// LogoutWithBodyWithResponse End this session, every session of the account, or with them its tokens for programs and its own agents.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10628,7 +10632,7 @@ func (c *ClientWithResponses) LogoutWithBodyWithResponse(ctx context.Context, co
 	return ParseLogoutResponse(rsp)
 }
 
-// LogoutWithResponse End this session, or every session of the account.
+// LogoutWithResponse End this session, every session of the account, or with them its tokens for programs and its own agents.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -207,28 +207,6 @@ func boundedLine(in *bufio.Reader) (string, error) {
 	return string(line), nil
 }
 
-func (a *app) logoutCommand() *cobra.Command {
-	var everywhere bool
-	c := &cobra.Command{
-		Use:   "logout",
-		Short: "End this session",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			m, err := a.sessions()
-			if err != nil {
-				return err
-			}
-			if err := m.Logout(c.Context(), everywhere); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.Out, "Logged out.")
-			return nil
-		},
-	}
-	c.Flags().BoolVar(&everywhere, "everywhere", false, "end every session of the account")
-	return c
-}
-
 func (a *app) whoamiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "whoami",

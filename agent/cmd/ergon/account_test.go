@@ -139,6 +139,101 @@ func TestLoginWhoamiLogout(t *testing.T) {
 	}
 }
 
+func TestALogoutEverywhereSaysWhatStays(t *testing.T) {
+	t.Parallel()
+	id := uuid.New()
+	one := []api.PersonalToken{{Id: id, Name: "ci"}}
+	own := api.Link{Id: id, UnixName: "al\x1bice", Uid: 7, Cluster: "lab", SelfAsserted: true}
+	proven := api.Link{Id: uuid.New(), UnixName: "alice", Uid: 7, Cluster: "lab"}
+	for name, c := range map[string]struct {
+		tokens []api.PersonalToken
+		links  []api.Link
+		want   string
+	}{
+		"nothing":  {nil, []api.Link{proven}, "no tokens of programs and no agents of your own"},
+		"a token":  {one, nil, "Still working: 1 token of your programs; after ergon login, ergon logout --everything"},
+		"an agent": {nil, []api.Link{proven, own}, "Still working: 1 agent of your own;"},
+		"both":     {append(one, one...), []api.Link{own, own}, "2 tokens of your programs and 2 agents of your own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newSeat(t)
+			d.routes["GET /auth/tokens"] = func(w http.ResponseWriter, _ *http.Request) { d.answer(w, 200, map[string]any{"tokens": c.tokens}) }
+			d.routes["GET /links"] = func(w http.ResponseWriter, _ *http.Request) { d.answer(w, 200, map[string]any{"links": c.links}) }
+			d.login()
+			if code := d.run("logout", "--everywhere"); code != 0 || !strings.Contains(d.out.String(), c.want) {
+				t.Errorf("exit %d: %s%s, want %q", code, d.out.String(), d.err.String(), c.want)
+			}
+		})
+	}
+	d := newSeat(t) // a server that cannot count them
+	d.login()
+	if code := d.run("logout", "--everywhere"); code != 0 || !strings.Contains(d.out.String(), "if there are any, still work") {
+		t.Errorf("exit %d: %s%s", code, d.out.String(), d.err.String())
+	}
+}
+
+func TestALogoutOfEverythingKeepsTheSessionUntilTheServerHasDoneIt(t *testing.T) {
+	t.Parallel()
+	d := newSeat(t)
+	status, asked := 403, api.LogoutRequest{}
+	d.routes["POST /auth/logout"] = func(w http.ResponseWriter, r *http.Request) {
+		asked = api.LogoutRequest{}
+		_ = json.NewDecoder(r.Body).Decode(&asked)
+		if status != 204 {
+			hint := "log in again with `ergon login`, then repeat it"
+			d.answer(w, status, api.Problem{Code: "forbidden", Status: status, Detail: &hint})
+			return
+		}
+		w.WriteHeader(204)
+	}
+	d.login()
+	if code := d.run("logout", "--everything"); code != exitFailed || !strings.Contains(d.err.String(), "ergon login") {
+		t.Errorf("exit %d: %s", code, d.err.String())
+	}
+	if code := d.run("whoami"); code != 0 {
+		t.Errorf("the session was forgotten, and nothing has ended: %s", d.err.String())
+	}
+	status = 204
+	if code := d.run("logout", "--everything"); code != 0 || asked.Everything == nil || !*asked.Everything || !strings.Contains(d.out.String(), "every token") {
+		t.Errorf("exit %d, asked for %+v: %s%s", code, asked, d.out.String(), d.err.String())
+	}
+	if code := d.run("whoami"); code != exitNotLoggedIn {
+		t.Errorf("afterwards whoami ends with %d", code)
+	}
+	d.env["ERGON_TOKEN"] = "ergpat_x"
+	if code := d.run("logout", "--everything", "--server", d.server.URL); code != exitFailed || !strings.Contains(d.err.String(), "ERGON_TOKEN") {
+		t.Errorf("a program: exit %d: %s", code, d.err.String())
+	}
+}
+
+func TestOwnAgentsAreListedAndEndedAndNoLinkIs(t *testing.T) {
+	t.Parallel()
+	d := newSeat(t)
+	own := api.Link{Id: uuid.New(), UnixName: "al\x1bice", Uid: 7, Cluster: "lab", SelfAsserted: true}
+	proven := api.Link{Id: uuid.New(), UnixName: "alice", Uid: 7, Cluster: "lab"}
+	d.routes["GET /links"] = func(w http.ResponseWriter, _ *http.Request) {
+		d.answer(w, 200, map[string]any{"links": []api.Link{proven, own}})
+	}
+	var ended []string
+	for _, l := range []api.Link{own, proven} {
+		d.routes["DELETE /links/"+l.Id.String()] = func(w http.ResponseWriter, r *http.Request) {
+			ended = append(ended, r.URL.Path)
+			w.WriteHeader(204)
+		}
+	}
+	d.login()
+	if code := d.run("agent", "list"); code != 0 || !strings.Contains(d.out.String(), own.Id.String()) || strings.Contains(d.out.String(), proven.Id.String()) || strings.Contains(d.out.String(), "\x1b") {
+		t.Errorf("exit %d: %q", code, d.out.String())
+	}
+	if code := d.run("agent", "revoke", proven.Id.String()); code != exitNotFound || len(ended) != 0 {
+		t.Errorf("a link: exit %d, ended %v: %s", code, ended, d.err.String())
+	}
+	if code := d.run("agent", "revoke", own.Id.String()); code != 0 || len(ended) != 1 || !strings.Contains(d.out.String(), "has ended") {
+		t.Errorf("exit %d, ended %v: %s", code, ended, d.err.String())
+	}
+}
+
 func TestExitCodesTellWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	d := newSeat(t)

@@ -25,9 +25,9 @@ import (
 
 // agentCommands are those that talk to the agent on this node, or make one.
 func (a *app) agentCommands() []*cobra.Command {
-	agent := &cobra.Command{Use: "agent", Short: "Your own agent on this node"}
-	agent.AddCommand(a.enrolCommand())
-	return []*cobra.Command{a.sbatchCommand(), a.inputsCommand(), a.linkCommand(), a.unlinkCommand(), a.statusCommand(), agent, a.doctorCommand(), a.versionCommand()}
+	return []*cobra.Command{
+		a.sbatchCommand(), a.inputsCommand(), a.linkCommand(), a.unlinkCommand(), a.statusCommand(), a.agentCommand(), a.doctorCommand(), a.versionCommand(),
+	}
 }
 
 // sbatchCommand only documents: main hands `ergon sbatch` over before any flag is looked at.

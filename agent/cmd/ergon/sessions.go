@@ -118,7 +118,7 @@ func (a *app) changePassword(ctx context.Context, stdin bool) error {
 	if err := outbound.Check(resp.HTTPResponse, resp.ApplicationproblemJSONDefault, http.StatusNoContent); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.Out, "Your password has changed, and every other session has ended. Tokens of programs (ergon token list) and your own agents still work.")
+	fmt.Fprintln(a.Out, "Your password has changed, and every other session has ended. Tokens of programs (ergon token list) and your own agents (ergon agent list) still work.")
 	return nil
 }
 

@@ -161,7 +161,7 @@ func (m *Manager) Logout(ctx context.Context, everywhere bool) error {
 	if m.Token != "" {
 		return errors.New("ERGON_TOKEN is set, and a token has no session: unset it, or end it with `ergon token revoke`")
 	}
-	remote := m.endRemote(ctx, everywhere)
+	remote := m.endRemote(ctx, api.LogoutRequest{Everywhere: &everywhere})
 	if errors.Is(remote, ErrNotLoggedIn) {
 		return remote
 	}
@@ -174,12 +174,25 @@ func (m *Manager) Logout(ctx context.Context, everywhere bool) error {
 	return nil
 }
 
-func (m *Manager) endRemote(ctx context.Context, everywhere bool) error {
+// EndEverything ends all by which the account acts: its sessions, its tokens for programs and its own agents. Only when the server
+// has done it is the session forgotten here: a refusal wants a fresh login, and a server that was away the same call again.
+func (m *Manager) EndEverything(ctx context.Context) error {
+	if m.Token != "" {
+		return errors.New("ERGON_TOKEN is set, and a token of a program ends no others: unset it, and run `ergon login`")
+	}
+	yes := true
+	if err := m.endRemote(ctx, api.LogoutRequest{Everything: &yes}); err != nil {
+		return err
+	}
+	return m.store.Remove()
+}
+
+func (m *Manager) endRemote(ctx context.Context, what api.LogoutRequest) error {
 	client, err := m.API(ctx)
 	if err != nil {
 		return err
 	}
-	resp, err := client.LogoutWithResponse(ctx, api.LogoutRequest{Everywhere: &everywhere})
+	resp, err := client.LogoutWithResponse(ctx, what)
 	if err != nil {
 		return outbound.Explain("the server", err)
 	}

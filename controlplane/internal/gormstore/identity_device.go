@@ -87,6 +87,12 @@ func (s *Store) PollDevice(ctx context.Context, hash string, now time.Time) (ide
 	return out, err
 }
 
+// denyApproved lets no session begin of what a user had confirmed and no program has fetched.
+func denyApproved(tx *gorm.DB, userID string) error {
+	return tx.Model(&deviceRow{}).Where("user_id = ? AND state = ?", userID, string(identity.DeviceApproved)).
+		Update("state", string(identity.DeviceDenied)).Error
+}
+
 func judgePoll(tx *gorm.DB, hash string, now time.Time) (identity.DevicePollOutcome, error) {
 	var r deviceRow
 	err := tx.Take(&r, "device_hash = ?", hash).Error

@@ -126,5 +126,9 @@ func revokeSessions(tx *gorm.DB, f identity.SessionFilter, now time.Time) (int64
 	if done.Error != nil {
 		return 0, done.Error
 	}
-	return done.RowsAffected, restrict(tx.Model(&refreshRow{}), "session_id").Update("revoked", true).Error
+	err := restrict(tx.Model(&refreshRow{}), "session_id").Update("revoked", true).Error
+	if err == nil && f.Only == "" {
+		err = denyApproved(tx, f.UserID)
+	}
+	return done.RowsAffected, err
 }

@@ -59,10 +59,16 @@ func (h Identity) Refresh(ctx context.Context, r identityapi.RefreshRequestObjec
 	return identityapi.Refresh200JSONResponse{TokenPairJSONResponse: identityapi.TokenPairJSONResponse(body)}, err
 }
 
-// Logout ends this session or all.
+// Logout ends this session, all, or everything by which the account acts.
 func (h Identity) Logout(ctx context.Context, r identityapi.LogoutRequestObject) (identityapi.LogoutResponseObject, error) {
-	everywhere := r.Body != nil && r.Body.Everywhere != nil && *r.Body.Everywhere
-	return identityapi.Logout204Response{}, h.svc.Logout(ctx, everywhere)
+	var asked api.LogoutRequest
+	if r.Body != nil {
+		asked = *r.Body
+	}
+	if or(asked.Everything, false) {
+		return identityapi.Logout204Response{}, h.svc.EndEverything(ctx)
+	}
+	return identityapi.Logout204Response{}, h.svc.Logout(ctx, or(asked.Everywhere, false))
 }
 
 // ListSessions lists the caller's sessions.

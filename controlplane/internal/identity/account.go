@@ -261,7 +261,5 @@ func (s *Service) setPassword(ctx context.Context, userID, password, except stri
 	if err := s.st.Enrolments.VoidEnrolments(ctx, userID, s.now()); err != nil {
 		return err
 	}
-	_, err = s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: userID, Except: except}, s.now())
-	s.sessions.forget("")
-	return err
+	return s.endSessions(ctx, SessionFilter{UserID: userID, Except: except})
 }

@@ -88,11 +88,7 @@ func (s *Service) ResetPassword(ctx context.Context, name, password string) erro
 	if err := s.setPassword(ctx, u.ID, password, ""); err != nil {
 		return err
 	}
-	if err := s.st.Personal.RevokePersonal(ctx, u.ID, "", s.now()); err != nil && !apperr.Is(err, apperr.NotFound) {
-		return err
-	}
-	s.personal.forget("")
-	if err := s.endAgents(ctx, u.ID); err != nil {
+	if err := s.endPrograms(ctx, u.ID); err != nil {
 		return err
 	}
 	return s.record(ctx, "user.reset", u.ID, nil)

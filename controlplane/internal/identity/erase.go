@@ -35,10 +35,9 @@ func (s *Service) UserWithID(ctx context.Context, id string) (User, error) {
 // Shut ends everything by which an account acts: its sessions, with their refresh tokens, and its own agents. The account
 // must be disabled before, or it logs in again. Safe to repeat.
 func (s *Service) Shut(ctx context.Context, userID string) error {
-	if _, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: userID}, s.now()); err != nil {
+	if err := s.endSessions(ctx, SessionFilter{UserID: userID}); err != nil {
 		return err
 	}
-	s.sessions.forget("")
 	return s.endAgents(ctx, userID)
 }
 

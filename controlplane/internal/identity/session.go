@@ -87,6 +87,45 @@ func (s *Service) Logout(ctx context.Context, everywhere bool) error {
 	return s.revoke(ctx, filter, "session.logout")
 }
 
+// EndEverything ends all by which the caller's account acts: every session, its tokens for programs, its own agents, and what
+// would enrol more of them. The caller's own session ends last, so that a call that failed in the middle may be repeated. Unix
+// identities stay linked. It needs a fresh login, like removing a single agent: who copied an access token shall not stop its
+// owner's programs.
+func (s *Service) EndEverything(ctx context.Context) error {
+	p, err := s.Recent(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.endSessions(ctx, SessionFilter{UserID: p.ID, Except: p.SessionID}); err != nil {
+		return err
+	}
+	if err := s.endPrograms(ctx, p.ID); err != nil {
+		return err
+	}
+	if err := s.endSessions(ctx, SessionFilter{UserID: p.ID}); err != nil {
+		return err
+	}
+	return s.record(ctx, "session.logout", p.ID, map[string]string{"everything": "true"})
+}
+
+func (s *Service) endSessions(ctx context.Context, f SessionFilter) error {
+	_, err := s.st.Sessions.RevokeSessions(ctx, f, s.now())
+	s.sessions.forget(f.Only)
+	return err
+}
+
+// endPrograms ends an account's personal access tokens, its own agents and what would enrol them. Safe to repeat.
+func (s *Service) endPrograms(ctx context.Context, userID string) error {
+	if err := s.st.Enrolments.VoidEnrolments(ctx, userID, s.now()); err != nil {
+		return err
+	}
+	if err := s.st.Personal.RevokePersonal(ctx, userID, "", s.now()); err != nil && !apperr.Is(err, apperr.NotFound) {
+		return err
+	}
+	s.personal.forget("")
+	return s.endAgents(ctx, userID)
+}
+
 // Sessions lists the caller's live sessions, newest first.
 func (s *Service) Sessions(ctx context.Context) ([]Session, error) {
 	p, err := principal.UserFrom(ctx)
@@ -113,10 +152,9 @@ func (s *Service) RevokeSession(ctx context.Context, id string) error {
 }
 
 func (s *Service) revoke(ctx context.Context, f SessionFilter, action string) error {
-	if _, err := s.st.Sessions.RevokeSessions(ctx, f, s.now()); err != nil {
+	if err := s.endSessions(ctx, f); err != nil {
 		return err
 	}
-	s.sessions.forget(f.Only)
 	subject := f.Only
 	if subject == "" {
 		subject = f.UserID

@@ -73,7 +73,8 @@ type Rotated struct {
 	SessionID string
 }
 
-// SessionFilter chooses sessions of one user: only one, or all except one. Empty fields do not restrict.
+// SessionFilter chooses sessions of one user: only one, or all except one. Empty fields do not restrict. With all of them go the
+// logins that were confirmed on the page and not fetched yet.
 type SessionFilter struct{ UserID, Only, Except string }
 
 // ThrottleStore counts failed logins, exactly, for all replicas.

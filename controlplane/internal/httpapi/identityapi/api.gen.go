@@ -48,7 +48,7 @@ type ServerInterface interface {
 	// Login Exchange a name and password for a session.
 	// (POST /auth/login)
 	Login(c *gin.Context)
-	// Logout End this session, or every session of the account.
+	// Logout End this session, every session of the account, or with them its tokens for programs and its own agents.
 	// (POST /auth/logout)
 	Logout(c *gin.Context)
 	// DisconnectOidc Disconnect my identity at the OpenID provider; every other session ends. Needs a login of the last minutes and a password.
@@ -1511,7 +1511,7 @@ type StrictServerInterface interface {
 	// Login Exchange a name and password for a session.
 	// (POST /auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
-	// Logout End this session, or every session of the account.
+	// Logout End this session, every session of the account, or with them its tokens for programs and its own agents.
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
 	// DisconnectOidc Disconnect my identity at the OpenID provider; every other session ends. Needs a login of the last minutes and a password.
