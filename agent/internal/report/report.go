@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ergon-hpc/ergon/agent/internal/term"
 	"github.com/ergon-hpc/ergon/shared/efficiency"
@@ -77,12 +78,20 @@ func (p *printer) actions(actions []efficiency.Action) {
 	}
 	p.heading("Change")
 	for _, a := range actions {
-		p.printf("  %-28s %s\n", p.style.paint("32", term.Clean(a.Line)), term.Clean(a.Why))
+		line := term.Clean(a.Line)
+		if utf8.RuneCountInString(line) > actionWidth { // it stands alone, so that the reasons stay in their column
+			p.printf("  %s\n", p.style.paint("32", line))
+			line = ""
+		}
+		p.printf("  %s %s\n", p.style.paint("32", fmt.Sprintf("%-*s", actionWidth, line)), term.Clean(a.Why))
 		if a.Risk != "" {
-			p.printf("  %-28s %s\n", "", p.style.dim("risk: "+term.Clean(a.Risk)))
+			p.printf("  %-*s %s\n", actionWidth, "", p.style.dim("risk: "+term.Clean(a.Risk)))
 		}
 	}
 }
+
+// actionWidth is the column of the lines to change, in characters.
+const actionWidth = 28
 
 // wasted says what was paid for and not used, and where the energy went in words that people know.
 func (p *printer) wasted(r efficiency.Report) {
