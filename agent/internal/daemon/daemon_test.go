@@ -276,9 +276,12 @@ func (n *node) start() *socket.Client {
 			once.Do(func() { close(ready) })
 		}
 	}
-	done := n.done
-	go func() { done <- daemon.Run(ctx, n.opt) }()
-	n.t.Cleanup(cancel)
+	done, ended := n.done, make(chan struct{})
+	go func() {
+		defer close(ended)
+		done <- daemon.Run(ctx, n.opt)
+	}()
+	n.t.Cleanup(func() { cancel(); <-ended }) // or it would still write below the directories that are removed next
 	select {
 	case <-ready:
 	case err := <-n.done:
