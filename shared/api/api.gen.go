@@ -1180,6 +1180,23 @@ type Me struct {
 // Metric defines model for Metric.
 type Metric = efficiency.Metric
 
+// Objection defines model for Objection.
+type Objection struct {
+	// JobsHidden Jobs that this call took the person out of.
+	JobsHidden int64 `json:"jobs_hidden"`
+
+	// JobsNamed Stored jobs of no account that carry the uid. Of an objection that stands: what is still to be done.
+	JobsNamed int64 `json:"jobs_named"`
+
+	// Linked The uid is linked to an account, whose owner decides: an objection does not count meanwhile.
+	Linked   bool `json:"linked"`
+	Objected bool `json:"objected"`
+
+	// Since Of the objection that stands.
+	Since *time.Time `json:"since,omitempty"`
+	Uid   int64      `json:"uid"`
+}
+
 // PartDigest defines model for PartDigest.
 type PartDigest struct {
 	Number int32  `json:"number"`
@@ -1912,6 +1929,21 @@ type ClientInterface interface {
 	// Corresponds with PUT /agent/nodes (the `PutNodes` operationId).
 	PutNodes(ctx context.Context, body PutNodesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteObjection Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+	//
+	// Corresponds with DELETE /agent/objections/{uid} (the `DeleteObjection` operationId).
+	DeleteObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetObjection Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+	//
+	// Corresponds with GET /agent/objections/{uid} (the `GetObjection` operationId).
+	GetObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutObjection Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+	//
+	// Corresponds with PUT /agent/objections/{uid} (the `PutObjection` operationId).
+	PutObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetAgentSelf What the control plane knows of this agent, and the links it serves.
 	//
 	// Corresponds with GET /agent/self (the `GetAgentSelf` operationId).
@@ -2605,6 +2637,51 @@ func (c *Client) PutNodesWithBody(ctx context.Context, contentType string, body 
 // Corresponds with PUT /agent/nodes (the `PutNodes` operationId).
 func (c *Client) PutNodes(ctx context.Context, body PutNodesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPutNodesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteObjection Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+//
+// Corresponds with DELETE /agent/objections/{uid} (the `DeleteObjection` operationId).
+func (c *Client) DeleteObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteObjectionRequest(c.Server, uid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetObjection Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+//
+// Corresponds with GET /agent/objections/{uid} (the `GetObjection` operationId).
+func (c *Client) GetObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetObjectionRequest(c.Server, uid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutObjection Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+//
+// Corresponds with PUT /agent/objections/{uid} (the `PutObjection` operationId).
+func (c *Client) PutObjection(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutObjectionRequest(c.Server, uid)
 	if err != nil {
 		return nil, err
 	}
@@ -4176,6 +4253,108 @@ func NewPutNodesRequestWithBody(server string, contentType string, body io.Reade
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteObjectionRequest constructs an http.Request for the DeleteObjection method
+func NewDeleteObjectionRequest(server string, uid int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uid", uid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/agent/objections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetObjectionRequest constructs an http.Request for the GetObjection method
+func NewGetObjectionRequest(server string, uid int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uid", uid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/agent/objections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutObjectionRequest constructs an http.Request for the PutObjection method
+func NewPutObjectionRequest(server string, uid int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uid", uid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/agent/objections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -6693,6 +6872,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /agent/nodes (the `PutNodes` operationId).
 	PutNodesWithResponse(ctx context.Context, body PutNodesJSONRequestBody, reqEditors ...RequestEditorFn) (*PutNodesResponse, error)
 
+	// DeleteObjectionWithResponse Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /agent/objections/{uid} (the `DeleteObjection` operationId).
+	DeleteObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*DeleteObjectionResponse, error)
+
+	// GetObjectionWithResponse Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /agent/objections/{uid} (the `GetObjection` operationId).
+	GetObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*GetObjectionResponse, error)
+
+	// PutObjectionWithResponse Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /agent/objections/{uid} (the `PutObjection` operationId).
+	PutObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*PutObjectionResponse, error)
+
 	// GetAgentSelfWithResponse What the control plane knows of this agent, and the links it serves.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7682,6 +7882,150 @@ func (r PutNodesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PutNodesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteObjectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Objection
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteObjectionResponse) GetJSON200() *Objection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DeleteObjectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteObjectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteObjectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteObjectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteObjectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetObjectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Objection
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetObjectionResponse) GetJSON200() *Objection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetObjectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetObjectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetObjectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetObjectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetObjectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutObjectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Objection
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutObjectionResponse) GetJSON200() *Objection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutObjectionResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutObjectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutObjectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutObjectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutObjectionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10424,6 +10768,45 @@ func (c *ClientWithResponses) PutNodesWithResponse(ctx context.Context, body Put
 	return ParsePutNodesResponse(rsp)
 }
 
+// DeleteObjectionWithResponse Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /agent/objections/{uid} (the `DeleteObjection` operationId).
+func (c *ClientWithResponses) DeleteObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*DeleteObjectionResponse, error) {
+	rsp, err := c.DeleteObjection(ctx, uid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteObjectionResponse(rsp)
+}
+
+// GetObjectionWithResponse Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /agent/objections/{uid} (the `GetObjection` operationId).
+func (c *ClientWithResponses) GetObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*GetObjectionResponse, error) {
+	rsp, err := c.GetObjection(ctx, uid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetObjectionResponse(rsp)
+}
+
+// PutObjectionWithResponse Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /agent/objections/{uid} (the `PutObjection` operationId).
+func (c *ClientWithResponses) PutObjectionWithResponse(ctx context.Context, uid int64, reqEditors ...RequestEditorFn) (*PutObjectionResponse, error) {
+	rsp, err := c.PutObjection(ctx, uid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutObjectionResponse(rsp)
+}
+
 // GetAgentSelfWithResponse What the control plane knows of this agent, and the links it serves.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -11648,6 +12031,105 @@ func ParsePutNodesResponse(rsp *http.Response) (*PutNodesResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteObjectionResponse parses an HTTP response from a DeleteObjectionWithResponse call
+func ParseDeleteObjectionResponse(rsp *http.Response) (*DeleteObjectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteObjectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Objection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetObjectionResponse parses an HTTP response from a GetObjectionWithResponse call
+func ParseGetObjectionResponse(rsp *http.Response) (*GetObjectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetObjectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Objection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutObjectionResponse parses an HTTP response from a PutObjectionWithResponse call
+func ParsePutObjectionResponse(rsp *http.Response) (*PutObjectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutObjectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Objection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

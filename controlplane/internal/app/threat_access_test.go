@@ -58,7 +58,11 @@ func TestThreat_T14_EveryRouteForEveryRoleOwnerAndStranger(t *testing.T) {
 var anyones = map[string]string{
 	"getErasure": "the receipt is the secret: the account that could log in is gone",
 	"unlinkUid":  "an agent may unlink every uid of its cluster",
+
+	"getObjection": underItsUID, "putObjection": underItsUID, "deleteObjection": underItsUID,
 }
+
+const underItsUID = "an agent says which uid of its cluster asks"
 
 // ownedIsSaid: what a path or a required id names is somebody's, and the table must say so, whoever wrote its row.
 func (w *walk) ownedIsSaid(t *testing.T, op walked) {

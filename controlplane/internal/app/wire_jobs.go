@@ -50,7 +50,8 @@ func (b *builder) wireJobs(ctx context.Context) error {
 	if b.handlers.AgentIdentity != nil {
 		b.handlers.AgentIdentity = adopting{b.handlers.AgentIdentity, service}
 	}
-	b.handlers.Jobs, b.handlers.AgentJobs = httpapi.NewJobs(service, reports, rows, b.deps.Now), httpapi.NewAgentJobs(service)
+	objector := jobs.NewObjector(rows, b.audit, b.deps.Now, q.Hint)
+	b.handlers.Jobs, b.handlers.AgentJobs = httpapi.NewJobs(service, reports, rows, b.deps.Now), httpapi.NewAgentJobs(service, objector)
 	return nil
 }
 

@@ -19,7 +19,7 @@ func (g *Jobs) Object(ctx context.Context, clusterID string, uid int64, now time
 			return err
 		}
 		var links int64
-		if err := tx.Raw("SELECT COUNT(*) FROM links WHERE cluster_id = ? AND uid = ? AND suspended_at IS NULL", clusterID, uid).Scan(&links).Error; err != nil {
+		if err := tx.Raw("SELECT ("+countLinks+")", clusterID, uid).Scan(&links).Error; err != nil {
 			return err
 		}
 		if links > 0 {
@@ -27,6 +27,21 @@ func (g *Jobs) Object(ctx context.Context, clusterID string, uid int64, now time
 		}
 		return tx.Exec("INSERT INTO objections (cluster_id, uid, created_at) VALUES (?, ?, ?) ON CONFLICT (cluster_id, uid) DO NOTHING", clusterID, uid, At(now)).Error
 	})
+}
+
+// countLinks counts the links of a uid that count.
+const countLinks = "SELECT COUNT(*) FROM links WHERE cluster_id = ? AND uid = ? AND suspended_at IS NULL"
+
+// Standing is jobs.Objections.Standing.
+func (g *Jobs) Standing(ctx context.Context, clusterID string, uid int64) (jobs.Standing, error) {
+	var row struct {
+		Since        *Time
+		Links, Named int
+	}
+	err := g.s.q(ctx).Raw(`SELECT (SELECT created_at FROM objections WHERE cluster_id = ? AND uid = ?) AS since, (`+countLinks+`) AS links,
+		(SELECT COUNT(*) FROM jobs WHERE cluster_id = ? AND uid = ? AND user_id IS NULL) AS named`,
+		clusterID, uid, clusterID, uid, clusterID, uid).Scan(&row).Error
+	return jobs.Standing{UID: uid, Since: row.Since.Ptr(), Linked: row.Links > 0, Named: row.Named}, mapErr(err)
 }
 
 // Unobject is jobs.Objections.Unobject.

@@ -14,10 +14,15 @@ import (
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
 )
 
-type agentJobs struct{ jobs *jobs.Service }
+type agentJobs struct {
+	jobs     *jobs.Service
+	objector *jobs.Objector
+}
 
-// NewAgentJobs serves what agents report about jobs.
-func NewAgentJobs(service *jobs.Service) AgentJobs { return agentJobs{service} }
+// NewAgentJobs serves what agents report about jobs, and what people without an account say of theirs.
+func NewAgentJobs(service *jobs.Service, objector *jobs.Objector) AgentJobs {
+	return agentJobs{service, objector}
+}
 
 func (h agentJobs) reporter(ctx context.Context) (jobs.Reporter, jobs.Cluster, error) {
 	p, err := principal.AgentFrom(ctx)

@@ -77,7 +77,7 @@ func newSite(t *testing.T, s *gormstore.Store) *site {
 		},
 	}
 	server, err := httpapi.New(httpapi.Config{Log: log, Now: time.Now, Authenticator: auth, Handlers: httpapi.Handlers{
-		Jobs: httpapi.NewJobs(svc, x.insight, rows, time.Now), AgentJobs: httpapi.NewAgentJobs(svc),
+		Jobs: httpapi.NewJobs(svc, x.insight, rows, time.Now), AgentJobs: httpapi.NewAgentJobs(svc, nil),
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -127,7 +127,7 @@ func agentPolicy(id string) (policy, bool) {
 		return reports, true
 	case "presignJobUploads":
 		return reports.with(func(p *policy) { p.owned, p.presign, p.audit = true, true, "job.presign_uploads" }), true
-	case "confirmLink", "exchangeUnix":
+	case "confirmLink", "exchangeUnix", "getObjection", "putObjection", "deleteObjection":
 		return policy{agent: principal.ScopeIdentityAssert}, true
 	case "putCoordinators":
 		return policy{agent: principal.ScopeAssocReport}, true

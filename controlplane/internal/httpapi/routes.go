@@ -58,6 +58,9 @@ type AgentJobs interface {
 	PostEvents(ctx context.Context, r agentapi.PostEventsRequestObject) (agentapi.PostEventsResponseObject, error)
 	PostAccounting(ctx context.Context, r agentapi.PostAccountingRequestObject) (agentapi.PostAccountingResponseObject, error)
 	PutNodes(ctx context.Context, r agentapi.PutNodesRequestObject) (agentapi.PutNodesResponseObject, error)
+	GetObjection(ctx context.Context, r agentapi.GetObjectionRequestObject) (agentapi.GetObjectionResponseObject, error)
+	PutObjection(ctx context.Context, r agentapi.PutObjectionRequestObject) (agentapi.PutObjectionResponseObject, error)
+	DeleteObjection(ctx context.Context, r agentapi.DeleteObjectionRequestObject) (agentapi.DeleteObjectionResponseObject, error)
 }
 
 // AgentFiles is the part that storage serves.

@@ -192,6 +192,12 @@ func (b *Book) enter(u *bundle, clusterID string, res *Result) *Entry {
 	}
 	e := b.place(u, clusterID)
 	b.vouch(e)
+	if u.hidden && e.names() {
+		if err := b.strip(e); err != nil {
+			res.Bad = append(res.Bad, Bad{Row: u.lines[0], Reason: err.Error()})
+			return nil
+		}
+	}
 	news := e.take(u.facts, u.rows)
 	res.Rows += news
 	res.Unchanged += len(u.rows) - news

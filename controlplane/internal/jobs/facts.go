@@ -13,8 +13,10 @@ type Facts struct {
 	Name, User, Account, Partition, QOS, NodeList string
 	Reason                                        string
 	UID                                           *int64
-	State                                         slurmfmt.State
-	stage                                         stage
+	// Unsaid says that the row has a number for UID that is nobody's yet (uidOf).
+	Unsaid bool
+	State  slurmfmt.State
+	stage  stage
 
 	Submit   int64
 	Eligible *int64
@@ -35,9 +37,10 @@ func factsOf(r *slurmfmt.Record, id ident) (Facts, error) {
 	f := Facts{
 		SlurmJobID: id.job, ArrayJobID: id.parent, Name: clean(r.Get("JobName"), 1024), User: clean(r.Get("User"), 64),
 		Account: clean(r.Get("Account"), 256), Partition: clean(r.Get("Partition"), 256), QOS: clean(r.Get("QOS"), 256),
-		NodeList: clean(r.Get("NodeList"), 4096), Reason: reason(r), UID: count(r, "UID"), State: r.State(), stage: stageOf(r),
+		NodeList: clean(r.Get("NodeList"), 4096), Reason: reason(r), State: r.State(), stage: stageOf(r),
 		SuspendedS: seconds(r.Duration("Suspended")), ElapsedS: seconds(r.Elapsed()), LimitS: seconds(r.TimeLimit()),
 	}
+	f.UID, f.Unsaid = uidOf(r)
 	if f.State.Raw == "" && r.ExitCode("ExitCode").Kind != slurmfmt.Known {
 		return f, fault("the row has neither State nor ExitCode, so nothing says what became of the job")
 	}
@@ -50,6 +53,16 @@ func factsOf(r *slurmfmt.Record, id ident) (Facts, error) {
 	}
 	f.Measured = measured(r) || f.lost()
 	return f, nil
+}
+
+// uidOf is the owner's number. slurmdbd makes a row as soon as it hears anything of a job, of a short one the end, and fills uid
+// and name in later (seen with 22.05: uid 0 and the name "allocation", beside the right login name). That 0 is no number.
+func uidOf(r *slurmfmt.Record) (uid *int64, unsaid bool) {
+	uid = count(r, "UID")
+	if user := r.Get("User"); uid != nil && *uid == 0 && user != "" && user != "root" {
+		return nil, true
+	}
+	return uid, false
 }
 
 // fault is a row's error for the human who sent it.

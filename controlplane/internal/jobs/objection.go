@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
 	"github.com/ergon-hpc/ergon/controlplane/internal/jobs/mask"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
@@ -26,6 +28,8 @@ type Objections interface {
 	// Unobject takes one back and says whether there was one. What was left out before does not come back by itself.
 	Unobject(ctx context.Context, clusterID string, uid int64) (bool, error)
 	ListObjections(ctx context.Context) ([]Objection, error)
+	// Standing tells how a uid stands.
+	Standing(ctx context.Context, clusterID string, uid int64) (Standing, error)
 	// HideObjected takes people who objected out of at most limit stored jobs, in one transaction, and says how many it were.
 	HideObjected(ctx context.Context, now time.Time, limit int) (int, error)
 }
@@ -77,13 +81,15 @@ func HideFields(fields []byte) (hidden []byte, digest string, err error) {
 }
 
 // objected says that the owner of an incarnation objected and has no account. A step whose job's row came earlier and names
-// nobody is treated as that job was.
+// nobody is treated as that job was. Where the number is not said yet it may be one that objected: the row that says it is joined
+// to what is kept now, and brings the name of whoever did not.
 func (b *Book) objected(u *bundle) bool {
 	if len(b.Objected) == 0 || b.who.Owner != nil {
 		return false
 	}
 	if u.facts.UID == nil {
-		return u.orphan && u.facts.User == ""
+		_, known := b.Names[u.facts.User]
+		return u.orphan && u.facts.User == "" || u.facts.Unsaid && !known
 	}
 	return b.Objected[*u.facts.UID] && !b.linked(*u.facts.UID, u.facts.User)
 }
@@ -102,6 +108,59 @@ func (u *bundle) hide() error {
 			return err
 		}
 		u.rows[i].Fields, u.rows[i].Digest = fields, digest
+	}
+	return nil
+}
+
+// names says that a stored job of no account names somebody.
+func (e *Entry) names() bool {
+	j := e.Job
+	return e.Stored && j.UserID == nil && (j.UID != nil || j.UnixUser != "" || j.SubmissionID != nil)
+}
+
+// strip takes the person out of a job that was stored before it was known that its owner objected: all rows are written anew, and
+// what agents told of it is forgotten.
+func (b *Book) strip(e *Entry) error {
+	var ids []uuid.UUID
+	for _, r := range e.Runs {
+		if r.Origin != nil {
+			ids = append(ids, r.Origin.JobID)
+		}
+	}
+	content, err := b.Content(ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range e.Runs {
+		if err := r.strip(content); err != nil {
+			return err
+		}
+	}
+	e.Job.SubmissionID, e.Snapshots, e.newSnapshots, e.Events = nil, nil, nil, nil
+	e.Reset, e.changed, e.accountingNew = true, true, true
+	return nil
+}
+
+func (r *Run) strip(content map[Place][]byte) error {
+	for step, s := range r.Stamps {
+		fields := r.News[step].Fields
+		if fields == nil && r.Origin != nil {
+			fields = content[Place{*r.Origin, step}]
+		}
+		hidden, digest, err := HideFields(fields)
+		if err != nil {
+			return err
+		}
+		r.Stamps[step], r.News[step] = Stamp{digest, s.Weight}, Row{Step: step, Digest: digest, Weight: s.Weight, Fields: hidden}
+		if r.old[step] != nil {
+			r.old[step] = hidden
+		}
+		if step != "" {
+			continue
+		}
+		if err := r.read(hidden); err != nil {
+			return err
+		}
 	}
 	return nil
 }

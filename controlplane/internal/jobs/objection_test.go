@@ -168,20 +168,86 @@ func TestWhoHasAnAccountIsToldToUseIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, statement := range []string{
-			"INSERT INTO users (id, username, pw_hash, role, created_at) SELECT '" + uuid.NewString() + "', 'a', '', 'user', created_at FROM clusters",
-			"INSERT INTO links (id, cluster_id, uid, gid, unix_name, user_id, created_at) SELECT 'l', c.id, 7, 7, 'alice', u.id, c.created_at FROM clusters c, users u",
-		} {
-			if _, err := s.SQL().ExecContext(ctx, statement); err != nil {
-				t.Fatal(err)
-			}
-		}
+		linkAlice(t, s, 7)
 		if err := g.Object(ctx, c.ID, 7, time.Now()); !apperr.Is(err, apperr.Conflict) {
 			t.Errorf("%v", err)
 		}
 		list, err := g.ListObjections(ctx)
 		if err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+// unsaid is a history as slurmdbd shows it of short jobs at first, and as it shows the same jobs a moment later.
+func unsaid(first, last int, tag string) (early, late string) {
+	late = strings.ReplaceAll(objecting(first, last), "|of alice|", "|"+tag+"|")
+	var b strings.Builder
+	for line := range strings.Lines(late) {
+		for user, uid := range map[string]string{"alice": "7", "bob": "8"} {
+			line = strings.Replace(line, "|"+user+"work|"+uid+"|"+user+"|", "|allocation|0|"+user+"|", 1)
+		}
+		b.WriteString(line)
+	}
+	return b.String(), late
+}
+
+func TestARowWithoutItsNumberYetNamesNobodyWhoObjected(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		g, ctx := gormstore.NewJobs(s), context.Background()
+		tagged, err := jobkey.NewSubmission()
+		if err != nil {
+			t.Fatal(err)
+		}
+		early, late := unsaid(1, 2, jobkey.Tag(tagged, ""))
+		imported(t, g, early) // named, because nobody has objected yet
+		c, _, err := g.ClusterByName(ctx, "c", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Object(ctx, c.ID, 7, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		clean := func(when string) {
+			t.Helper()
+			if text := dumped(t, s); strings.Contains(text, "alice") || strings.Contains(text, tagged.String()) {
+				t.Errorf("%s: %s", when, text)
+			}
+		}
+		imported(t, g, late)
+		clean("what was stored before the objection, after the number was said")
+		early, late = unsaid(3, 4, jobkey.Tag(tagged, "other"))
+		imported(t, g, early)
+		clean("before the number is said")
+		imported(t, g, late)
+		clean("after it was said")
+		if text := dumped(t, s); strings.Count(text, `"JobName":"bobwork"`) != 2 || strings.Contains(text, "allocation") && strings.Contains(text, `"UID":"0"`) {
+			t.Errorf("bob, who did not object: %s", text)
+		}
+		if n, err := jobs.Hide(ctx, g, time.Now()); n != 0 || err != nil {
+			t.Errorf("the task has work: %d, %v", n, err)
+		}
+	})
+}
+
+// The account that a name is linked to decides, also before the number is said.
+func TestARowWithoutItsNumberYetIsTheLinkedAccounts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		g, ctx := gormstore.NewJobs(s), context.Background()
+		c, _, err := g.ClusterByName(ctx, "c", true)
+		if err == nil {
+			err = g.Object(ctx, c.ID, 8, time.Now())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		linkAlice(t, s, 7)
+		early, late := unsaid(1, 2, "")
+		for _, text := range []string{early, late} {
+			imported(t, g, text)
+			if text := dumped(t, s); !strings.Contains(text, "alice") || strings.Contains(text, "bob") {
+				t.Errorf("%s", text)
+			}
 		}
 	})
 }

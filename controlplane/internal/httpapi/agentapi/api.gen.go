@@ -41,6 +41,15 @@ type ServerInterface interface {
 	// PutNodes Node types, partitions and accounting settings of the cluster, as scontrol shows them.
 	// (PUT /agent/nodes)
 	PutNodes(c *gin.Context)
+	// DeleteObjection Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+	// (DELETE /agent/objections/{uid})
+	DeleteObjection(c *gin.Context, uid int64)
+	// GetObjection Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+	// (GET /agent/objections/{uid})
+	GetObjection(c *gin.Context, uid int64)
+	// PutObjection Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+	// (PUT /agent/objections/{uid})
+	PutObjection(c *gin.Context, uid int64)
 	// GetAgentSelf What the control plane knows of this agent, and the links it serves.
 	// (GET /agent/self)
 	GetAgentSelf(c *gin.Context)
@@ -186,6 +195,81 @@ func (siw *ServerInterfaceWrapper) PutNodes(c *gin.Context) {
 	siw.Handler.PutNodes(c)
 }
 
+// DeleteObjection operation middleware
+func (siw *ServerInterfaceWrapper) DeleteObjection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uid" -------------
+	var uid int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uid", c.Param("uid"), &uid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uid: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteObjection(c, uid)
+}
+
+// GetObjection operation middleware
+func (siw *ServerInterfaceWrapper) GetObjection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uid" -------------
+	var uid int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uid", c.Param("uid"), &uid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uid: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetObjection(c, uid)
+}
+
+// PutObjection operation middleware
+func (siw *ServerInterfaceWrapper) PutObjection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "uid" -------------
+	var uid int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uid", c.Param("uid"), &uid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter uid: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutObjection(c, uid)
+}
+
 // GetAgentSelf operation middleware
 func (siw *ServerInterfaceWrapper) GetAgentSelf(c *gin.Context) {
 
@@ -242,6 +326,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/agent/self", wrapper.GetAgentSelf)
 	router.POST(options.BaseURL+"/agent/links", wrapper.ConfirmLink)
 	router.DELETE(options.BaseURL+"/agent/links/:uid", wrapper.UnlinkUid)
+	router.DELETE(options.BaseURL+"/agent/objections/:uid", wrapper.DeleteObjection)
+	router.GET(options.BaseURL+"/agent/objections/:uid", wrapper.GetObjection)
+	router.PUT(options.BaseURL+"/agent/objections/:uid", wrapper.PutObjection)
 	router.POST(options.BaseURL+"/agent/tokens", wrapper.ExchangeUnix)
 	router.POST(options.BaseURL+"/agent/events", wrapper.PostEvents)
 	router.POST(options.BaseURL+"/agent/accounting", wrapper.PostAccounting)
@@ -555,6 +642,123 @@ func (response PutNodesdefaultApplicationProblemPlusJSONResponse) VisitPutNodesR
 	return err
 }
 
+type DeleteObjectionRequestObject struct {
+	Uid int64 `json:"uid"`
+}
+
+type DeleteObjectionResponseObject interface {
+	VisitDeleteObjectionResponse(w http.ResponseWriter) error
+}
+
+type DeleteObjection200JSONResponse Objection
+
+func (response DeleteObjection200JSONResponse) VisitDeleteObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteObjectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteObjectiondefaultApplicationProblemPlusJSONResponse) VisitDeleteObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetObjectionRequestObject struct {
+	Uid int64 `json:"uid"`
+}
+
+type GetObjectionResponseObject interface {
+	VisitGetObjectionResponse(w http.ResponseWriter) error
+}
+
+type GetObjection200JSONResponse Objection
+
+func (response GetObjection200JSONResponse) VisitGetObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetObjectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetObjectiondefaultApplicationProblemPlusJSONResponse) VisitGetObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutObjectionRequestObject struct {
+	Uid int64 `json:"uid"`
+}
+
+type PutObjectionResponseObject interface {
+	VisitPutObjectionResponse(w http.ResponseWriter) error
+}
+
+type PutObjection200JSONResponse Objection
+
+func (response PutObjection200JSONResponse) VisitPutObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutObjectiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutObjectiondefaultApplicationProblemPlusJSONResponse) VisitPutObjectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetAgentSelfRequestObject struct {
 }
 
@@ -658,6 +862,15 @@ type StrictServerInterface interface {
 	// PutNodes Node types, partitions and accounting settings of the cluster, as scontrol shows them.
 	// (PUT /agent/nodes)
 	PutNodes(ctx context.Context, request PutNodesRequestObject) (PutNodesResponseObject, error)
+	// DeleteObjection Take the objection of a uid proven by SO_PEERCRED back; what was taken out of jobs does not come back.
+	// (DELETE /agent/objections/{uid})
+	DeleteObjection(ctx context.Context, request DeleteObjectionRequestObject) (DeleteObjectionResponseObject, error)
+	// GetObjection Whether a uid proven by SO_PEERCRED objected to being named, and how many stored jobs name it.
+	// (GET /agent/objections/{uid})
+	GetObjection(ctx context.Context, request GetObjectionRequestObject) (GetObjectionResponseObject, error)
+	// PutObjection Record that a uid proven by SO_PEERCRED objects to being named, and take it out of stored jobs for some seconds; what is left then goes within minutes. A uid that is linked to an account is 409.
+	// (PUT /agent/objections/{uid})
+	PutObjection(ctx context.Context, request PutObjectionRequestObject) (PutObjectionResponseObject, error)
 	// GetAgentSelf What the control plane knows of this agent, and the links it serves.
 	// (GET /agent/self)
 	GetAgentSelf(ctx context.Context, request GetAgentSelfRequestObject) (GetAgentSelfResponseObject, error)
@@ -961,6 +1174,84 @@ func (sh *strictHandler) PutNodes(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(PutNodesResponseObject); ok {
 		if err := validResponse.VisitPutNodesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteObjection operation middleware
+func (sh *strictHandler) DeleteObjection(ctx *gin.Context, uid int64) {
+	var request DeleteObjectionRequestObject
+
+	request.Uid = uid
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteObjection(ctx, request.(DeleteObjectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteObjection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteObjectionResponseObject); ok {
+		if err := validResponse.VisitDeleteObjectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetObjection operation middleware
+func (sh *strictHandler) GetObjection(ctx *gin.Context, uid int64) {
+	var request GetObjectionRequestObject
+
+	request.Uid = uid
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetObjection(ctx, request.(GetObjectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetObjection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetObjectionResponseObject); ok {
+		if err := validResponse.VisitGetObjectionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutObjection operation middleware
+func (sh *strictHandler) PutObjection(ctx *gin.Context, uid int64) {
+	var request PutObjectionRequestObject
+
+	request.Uid = uid
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutObjection(ctx, request.(PutObjectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutObjection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PutObjectionResponseObject); ok {
+		if err := validResponse.VisitPutObjectionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
