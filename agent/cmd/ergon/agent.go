@@ -26,7 +26,8 @@ import (
 // agentCommands are those that talk to the agent on this node, or make one.
 func (a *app) agentCommands() []*cobra.Command {
 	return []*cobra.Command{
-		a.sbatchCommand(), a.inputsCommand(), a.linkCommand(), a.unlinkCommand(), a.statusCommand(), a.agentCommand(), a.doctorCommand(), a.versionCommand(),
+		a.sbatchCommand(), a.inputsCommand(), a.linkCommand(), a.unlinkCommand(), a.optoutCommand(), a.statusCommand(), a.agentCommand(), a.doctorCommand(),
+		a.versionCommand(),
 	}
 }
 

@@ -160,7 +160,9 @@ func (d *Daemon) loops(ctx context.Context, listener net.Listener) error {
 		})
 	}
 	start("socket", func(ctx context.Context) error {
-		return server.Serve(ctx, listener, server.Options{Backend: (*backend)(d), Log: d.opt.Log, OnlyUID: only, Now: d.opt.Now, Token: d.Token})
+		return server.Serve(ctx, listener, server.Options{
+			Backend: (*backend)(d), Log: d.opt.Log, OnlyUID: only, Now: d.opt.Now, Token: d.Token, Objections: (*objections)(d),
+		})
 	})
 	start("metrics", d.serveMetrics)
 	start("polling", d.pollLoop)

@@ -52,18 +52,9 @@ func (l *logins) of(uid uint32) *login {
 
 // Token logs in the peer that the kernel has proven. A process in a container is no proof: whoever starts one may choose its uid.
 func (d *Daemon) Token(ctx context.Context, peer socket.Peer, fresh bool) (socket.Token, error) {
-	c := d.client.Load()
-	switch {
-	case !d.opt.System:
-		return socket.Token{}, refuse(http.StatusForbidden, "your own agent gives no logins; run: ergon login")
-	case c == nil:
-		return socket.Token{}, refuse(http.StatusForbidden, "this agent is not enrolled at a server yet")
-	case peer.UID < loginUIDMin:
-		return socket.Token{}, refuse(http.StatusForbidden, "uid %d is not a person's; run: ergon login", peer.UID)
-	}
-	if err := server.Outside("/proc", peer); err != nil {
-		d.opt.Log.Warn("a login by unix identity was refused", "uid", peer.UID, "error", err)
-		return socket.Token{}, refuse(http.StatusForbidden, "%s; run: ergon login", err.Error())
+	c, err := d.proven(peer, proof{what: "a login by unix identity", own: "your own agent gives no logins", instead: "run: ergon login"})
+	if err != nil {
+		return socket.Token{}, err
 	}
 	one := d.logins.of(peer.UID)
 	one.mu.Lock()
@@ -77,6 +68,27 @@ func (d *Daemon) Token(ctx context.Context, peer socket.Peer, fresh bool) (socke
 		one.token, one.askedAt = token, now
 	}
 	return token, err
+}
+
+// proof is what the word of the node's agent is wanted for, what a user's own agent is told, and what else a peer can do.
+type proof struct{ what, own, instead string }
+
+// proven gives the client of an agent that may vouch for the peer: the node's own, for a person outside of containers.
+func (d *Daemon) proven(peer socket.Peer, p proof) (*cloud.Client, error) {
+	c := d.client.Load()
+	switch {
+	case !d.opt.System:
+		return nil, refuse(http.StatusForbidden, "%s; %s", p.own, p.instead)
+	case c == nil:
+		return nil, refuse(http.StatusForbidden, "this agent is not enrolled at a server yet")
+	case peer.UID < loginUIDMin:
+		return nil, refuse(http.StatusForbidden, "uid %d is not a person's; %s", peer.UID, p.instead)
+	}
+	if err := server.Outside("/proc", peer); err != nil {
+		d.opt.Log.Warn("a unix identity was not vouched for", "wanted", p.what, "uid", peer.UID, "error", err)
+		return nil, refuse(http.StatusForbidden, "%s; %s", err.Error(), p.instead)
+	}
+	return c, nil
 }
 
 // account is who has a uid by the name service. The group is the primary one: that of a process changes with newgrp(1), and the

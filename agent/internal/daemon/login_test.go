@@ -29,6 +29,7 @@ import (
 // loginPlane is a control plane that logs unix identities in.
 type loginPlane struct {
 	*httptest.Server
+	mux    *http.ServeMux
 	asked  atomic.Int32
 	status atomic.Int32
 	last   atomic.Pointer[api.ExchangeUnixJSONRequestBody]
@@ -66,7 +67,7 @@ func newLoginPlane(t *testing.T) *loginPlane {
 		}
 		send(w, 200, api.ExchangedToken{AccessToken: "unix", TokenType: "Bearer", ExpiresIn: 600, Username: "alice@lab", UserId: uuid.New()})
 	})
-	p.Server = httptest.NewServer(mux)
+	p.mux, p.Server = mux, httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	return p
 }

@@ -32,8 +32,11 @@ func Candidates(getenv func(string) string) []string {
 	} else if home := getenv("HOME"); filepath.IsAbs(home) {
 		out = append(out, filepath.Join(home, ".local", "state", "ergon", "agent.sock"))
 	}
-	return append(out, "/run/ergon/agent.sock")
+	return append(out, nodeSocket)
 }
+
+// nodeSocket is where the node's agent listens.
+const nodeSocket = "/run/ergon/agent.sock"
 
 // Client asks the agent of this node. It is safe for concurrent use.
 //
@@ -55,18 +58,41 @@ type conn struct {
 
 // Find gives a client for the first candidate on which somebody listens, or ErrNoAgent.
 func Find(ctx context.Context, getenv func(string) string) (*Client, error) {
-	var d net.Dialer
 	for _, path := range Candidates(getenv) {
-		if _, err := os.Stat(path); err != nil {
-			continue
+		if c := at(ctx, path); c != nil {
+			return c, nil
 		}
-		c, err := d.DialContext(ctx, "unix", path)
-		if err != nil {
-			continue
-		}
-		return newClient(path, c), nil
 	}
 	return nil, ErrNoAgent
+}
+
+// ErrNoNodeAgent says that no agent of the site answers on this node.
+var ErrNoNodeAgent = errors.New("no ergon agent of the site answers on this node; try another login node, or ask your administrators")
+
+// FindNode gives a client for the node's agent alone ($ERGON_AGENT_SOCKET when it is set), or ErrNoNodeAgent: a user's own
+// agent proves nobody's uid.
+func FindNode(ctx context.Context, getenv func(string) string) (*Client, error) {
+	path := getenv("ERGON_AGENT_SOCKET")
+	if path == "" {
+		path = nodeSocket
+	}
+	if c := at(ctx, path); c != nil {
+		return c, nil
+	}
+	return nil, ErrNoNodeAgent
+}
+
+// at gives a client where somebody listens, else nil.
+func at(ctx context.Context, path string) *Client {
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil
+	}
+	return newClient(path, c)
 }
 
 // newClient takes a first connection, so that finding an agent and asking it is one connect.
@@ -249,6 +275,26 @@ func (c *Client) Token(ctx context.Context, fresh bool) (out Token, err error) {
 // Unlink removes the link of this process's unix identity.
 func (c *Client) Unlink(ctx context.Context) error {
 	return c.do(ctx, "POST", "/v1/unlink", nil, nil)
+}
+
+const objectionRoute = "/v1/objection"
+
+// Objection asks whether this process's unix identity objects to being named at the server.
+func (c *Client) Objection(ctx context.Context) (out Objection, err error) {
+	err = c.do(ctx, "GET", objectionRoute, nil, &out)
+	return out, err
+}
+
+// Object records that it does; safe to repeat.
+func (c *Client) Object(ctx context.Context) (out Objection, err error) {
+	err = c.do(ctx, "PUT", objectionRoute, nil, &out)
+	return out, err
+}
+
+// TakeBackObjection ends its objection; one that does not stand is no error.
+func (c *Client) TakeBackObjection(ctx context.Context) (out Objection, err error) {
+	err = c.do(ctx, "DELETE", objectionRoute, nil, &out)
+	return out, err
 }
 
 // Status asks how the agent is.

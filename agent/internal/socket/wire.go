@@ -52,6 +52,22 @@ type Token struct {
 	ExpiresAt   time.Time `json:"expires_at"`
 }
 
+// Objection is how the asking user stands with what the server stores of people without an account.
+type Objection struct {
+	Server   string `json:"server"`
+	Cluster  string `json:"cluster"`
+	UID      uint32 `json:"uid"`
+	UnixName string `json:"unix_name"`
+	// Objected says that an objection stands, Since since when.
+	Objected bool       `json:"objected"`
+	Since    *time.Time `json:"since,omitempty"`
+	// Linked says that an account decides instead.
+	Linked bool `json:"linked"`
+	// JobsNamed is how many stored jobs of no account name the user; JobsHidden those that this call took the user out of.
+	JobsNamed  int64 `json:"jobs_named"`
+	JobsHidden int64 `json:"jobs_hidden"`
+}
+
 // Status is what an agent tells anybody on the node about itself, and the asking user about his own standing.
 type Status struct {
 	Version string `json:"version"`

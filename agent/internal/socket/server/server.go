@@ -10,11 +10,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/socket"
-	"golang.org/x/time/rate"
 )
 
 // Limits of the socket (design 03, T26).
@@ -28,7 +26,9 @@ const (
 	idleTimeout    = 15 * time.Second
 	perSecond      = 100 // two for each submission of a loop around sbatch
 	burst          = 200
-	maxBuckets     = 10_000
+	// Of those, so many may be about objections: each is a call to the server, whose limits all users of the node share.
+	objectingPerSecond = 1
+	objectingBurst     = 10
 )
 
 // Backend does what the socket is asked. An error of type *socket.Error is shown to the peer; any other is logged and hidden.
@@ -51,11 +51,13 @@ type Options struct {
 	// Token gives the peer an access token for its unix identity; nil when nobody is logged in that way. fresh says that the
 	// server has just refused the last one.
 	Token func(ctx context.Context, peer socket.Peer, fresh bool) (socket.Token, error)
+	// Objections takes objections of people without an account; nil refuses them.
+	Objections Objections
 }
 
 // Serve answers on l until ctx ends, then lets requests that have begun finish within two seconds.
 func Serve(ctx context.Context, l net.Listener, opt Options) error {
-	s := &server{opt: opt, buckets: map[uint32]*rate.Limiter{}}
+	s := &server{opt: opt, all: newBuckets(perSecond, burst), objecting: newBuckets(objectingPerSecond, objectingBurst)}
 	h := &http.Server{
 		Handler: s.routes(), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: requestTimeout + readTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug),
@@ -88,10 +90,8 @@ func Serve(ctx context.Context, l net.Listener, opt Options) error {
 type peerKey struct{}
 
 type server struct {
-	opt Options
-
-	mu      sync.Mutex
-	buckets map[uint32]*rate.Limiter
+	opt            Options
+	all, objecting *buckets
 }
 
 func (s *server) routes() http.Handler {
@@ -131,6 +131,9 @@ func (s *server) routes() http.Handler {
 		jobs, err := b.Jobs(ctx, p)
 		return map[string]any{"jobs": jobs}, err
 	}))
+	mux.HandleFunc("GET /v1/objection", s.with(s.objection(Objections.Standing)))
+	mux.HandleFunc("PUT /v1/objection", s.with(s.objection(Objections.Object)))
+	mux.HandleFunc("DELETE /v1/objection", s.with(s.objection(Objections.TakeBack)))
 	return mux
 }
 
@@ -158,7 +161,7 @@ func (s *server) with(f func(context.Context, socket.Peer, *http.Request) (any, 
 		case s.opt.OnlyUID >= 0 && int(peer.UID) != s.opt.OnlyUID:
 			reply(w, http.StatusForbidden, &socket.Error{Message: "this agent serves its own user only"})
 			return
-		case !s.bucket(peer.UID).AllowN(s.opt.Now(), 1):
+		case !s.all.allow(peer.UID, s.opt.Now()):
 			reply(w, http.StatusTooManyRequests, &socket.Error{Message: "too many requests; try again in a second"})
 			return
 		}
@@ -202,19 +205,4 @@ func decode(r *http.Request, into any) error {
 		return &socket.Error{Status: http.StatusBadRequest, Message: "the request could not be read: " + err.Error()}
 	}
 	return nil
-}
-
-// bucket gives a uid's token bucket. Forgetting all of them when there are too many is safe: connections are capped.
-func (s *server) bucket(uid uint32) *rate.Limiter {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.buckets[uid]
-	if b == nil {
-		if len(s.buckets) >= maxBuckets {
-			clear(s.buckets)
-		}
-		b = rate.NewLimiter(perSecond, burst)
-		s.buckets[uid] = b
-	}
-	return b
 }

@@ -50,7 +50,27 @@ func (b *backend) Jobs(context.Context, socket.Peer) ([]socket.Job, error) {
 	return []socket.Job{{SlurmJobID: "7"}}, b.err
 }
 
+// objections answers with who asked for what.
+type objections struct{}
+
+func (objections) Standing(_ context.Context, p socket.Peer) (socket.Objection, error) {
+	return socket.Objection{UID: p.UID, UnixName: "standing"}, nil
+}
+
+func (objections) Object(_ context.Context, p socket.Peer) (socket.Objection, error) {
+	return socket.Objection{UID: p.UID, UnixName: "object"}, nil
+}
+
+func (objections) TakeBack(context.Context, socket.Peer) (socket.Objection, error) {
+	return socket.Objection{}, &socket.Error{Status: 409, Message: "later"}
+}
+
 func serve(t *testing.T, b Backend, only int) (path string) {
+	t.Helper()
+	return serveWith(t, b, only, nil)
+}
+
+func serveWith(t *testing.T, b Backend, only int, o Objections) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "d", "agent.sock")
 	l, err := Listen(t.Context(), path)
@@ -60,7 +80,7 @@ func serve(t *testing.T, b Backend, only int) (path string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(ctx, l, Options{Backend: b, Log: slog.New(slog.DiscardHandler), OnlyUID: only, Now: time.Now})
+		done <- Serve(ctx, l, Options{Backend: b, Log: slog.New(slog.DiscardHandler), OnlyUID: only, Now: time.Now, Objections: o})
 	}()
 	t.Cleanup(func() {
 		cancel()
