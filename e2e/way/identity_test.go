@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,10 +87,6 @@ func becomes(t *testing.T, p *site.Person, want string) {
 func TestAUserWithoutALoginIsLoggedInByUnixIdentity(t *testing.T) {
 	harness.Need(t, world)
 	world.LogOnFailure(t)
-	carol, err := world.Visit("carol")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if who := whoami(t, carol); who != "" {
 		t.Fatalf("it is off by default, and carol is %s", who)
 	}
@@ -134,7 +129,7 @@ func nobodyElse(t *testing.T, hers string) {
 // notContained: whoever starts a container chooses who is in it, so no uid proves anything there. That the same command works
 // outside of one was seen above.
 func notContained(t *testing.T, carol *site.Person) {
-	const refusal = "a login by unix identity was refused"
+	const refusal = "a unix identity was not vouched for"
 	before := strings.Count(world.Agent().Log(), refusal)
 	ways := [][]string{{"unshare", "-U", "-r"}, {"unshare", "-U", "-c"}, {"unshare", "-U", "-r", "-p", "-f"}}
 	if result := carol.Run(t, "unshare", "-U", "true"); result.Code != 0 {
@@ -146,14 +141,9 @@ func notContained(t *testing.T, carol *site.Person) {
 			t.Errorf("%v: logged in as %q", wrapped, who)
 		}
 	}
-	id := strconv.Itoa(int(carol.UID()))
 	// What a daemon of root's does for those who may start containers.
-	spec := harness.Spec{Dir: world.Dir, Env: []string{"HOME=" + carol.Mkdir(t), "ERGON_AGENT_SOCKET=" + world.Socket()}, Args: []string{
-		"unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid", id, "--regid", id, "--clear-groups", ergon(t), "whoami",
-	}}
-	result, err := spec.Run(t.Context())
-	if who := account(result); err != nil || who != "" {
-		t.Errorf("as carol's uid in a container of root's: logged in as %q (%v)", who, err)
+	if who := account(inContainer(t, carol, "whoami")); who != "" {
+		t.Errorf("as carol's uid in a container of root's: logged in as %q", who)
 	}
 	if n := strings.Count(world.Agent().Log(), refusal) - before; n < len(ways)+1 {
 		t.Errorf("the agent has refused %d of %d", n, len(ways)+1)

@@ -14,6 +14,7 @@ import (
 var (
 	world      *site.Site
 	alice, bob *site.Person
+	carol      *site.Person // a visitor: a unix user without an account, until a test gives her one
 )
 
 func TestMain(m *testing.M) {
@@ -25,7 +26,10 @@ func TestMain(m *testing.M) {
 		if alice, err = world.Join(ctx, "alice"); err != nil {
 			return err
 		}
-		bob, err = world.Join(ctx, "bob")
+		if bob, err = world.Join(ctx, "bob"); err != nil {
+			return err
+		}
+		carol, err = world.Visit("carol")
 		return err
 	}))
 }
