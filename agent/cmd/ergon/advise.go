@@ -213,7 +213,7 @@ func (s *batchScript) change(out *advised) error {
 }
 
 func (o advised) print(w io.Writer, name string) error {
-	fmt.Fprintf(w, "%s: %d earlier runs of the same work (name %s, from %s)\n", term.Clean(name), o.Runs, term.Clean(o.Fingerprint.Name), term.Clean(o.Source))
+	fmt.Fprintf(w, "%s: %d %s of the same work (name %s, from %s)\n", term.Clean(name), o.Runs, plural(o.Runs, "earlier run"), term.Clean(o.Fingerprint.Name), term.Clean(o.Source))
 	for _, item := range o.Items {
 		fmt.Fprintf(w, "\n%-7s %s\n", item.Kind, adviceWord(item))
 		fmt.Fprintf(w, "  %s\n", term.Clean(item.Why))
