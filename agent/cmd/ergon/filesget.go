@@ -172,6 +172,7 @@ func (a *app) getInto(ctx context.Context, m moving, dir string, objects []api.F
 		}
 		return err
 	})
+	m.bars.close() // they would paint over what is printed now
 	fmt.Fprintf(a.Err, "%d of %d files are in %s.\n", len(items)-len(faults), len(items), term.Clean(dir))
 	return errors.Join(append(faults, root.Close())...)
 }

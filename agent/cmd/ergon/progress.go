@@ -20,7 +20,7 @@ type progress interface {
 	transfer.Progress
 	// expect says how many files there will be; of many only those on their way are shown, and one bar for all.
 	expect(files int)
-	// close waits for the last picture.
+	// close waits for the last picture; the second time it does nothing.
 	close()
 }
 

@@ -93,7 +93,10 @@ func TestOfManyFilesOneBarCountsAllAlsoThoseThatFail(t *testing.T) {
 	if code != exitFailed || !strings.Contains(screen, fmt.Sprintf("%d of %d files", many-1, many)) {
 		t.Errorf("exit code %d, the screen shows\n%s", code, screen)
 	}
-	if line := lastOf(screen, " files "); !strings.Contains(line, fmt.Sprintf("%d / %d files", many, many)) {
+	if line := lastOf(screen, fmt.Sprintf(" / %d files", many)); !strings.Contains(line, fmt.Sprintf("%d / %d files", many, many)) {
 		t.Errorf("the bar of all ends as %q", line)
+	}
+	if line := lastOf(screen, "files"); !strings.Contains(line, "files are in") {
+		t.Errorf("after what was said last a bar was painted: %q", line)
 	}
 }
