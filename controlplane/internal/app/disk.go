@@ -67,7 +67,7 @@ func (d disk) watch(ctx context.Context, ticks <-chan time.Time) {
 		err := d.room()
 		switch {
 		case err != nil && !full:
-			d.log.ErrorContext(ctx, "logins, uploads and reports of agents are refused until space is freed there or the file system is enlarged; "+
+			d.log.ErrorContext(ctx, "what would have to be stored there (logins, uploads, reports of agents) is refused until space is freed or the file system is enlarged; "+
 				"nothing that was confirmed is lost, agents keep what they have to tell, and no restart is needed", "error", err)
 		case err == nil && full:
 			d.log.InfoContext(ctx, "the disk of the data directory has room again")

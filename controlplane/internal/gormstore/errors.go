@@ -69,13 +69,18 @@ func full(err error) error {
 	return e
 }
 
-// diskFull also finds a WAL or its index that cannot grow: SQLite calls that an I/O error, and only errno says of which kind.
+// diskFull also finds a WAL or its index that cannot grow, or be made: SQLite calls that an I/O error, or a file that cannot be opened,
+// and only errno says of which kind.
 func diskFull(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == pgDiskFull
 	}
 	lite, ok := errors.AsType[sqlite3.Error](err)
-	return ok && (lite.Code == sqlite3.ErrFull || lite.Code == sqlite3.ErrIoErr && (lite.SystemErrno == syscall.ENOSPC || lite.SystemErrno == syscall.EDQUOT))
+	if !ok {
+		return false
+	}
+	noRoom := lite.SystemErrno == syscall.ENOSPC || lite.SystemErrno == syscall.EDQUOT
+	return lite.Code == sqlite3.ErrFull || noRoom && (lite.Code == sqlite3.ErrIoErr || lite.Code == sqlite3.ErrCantOpen)
 }
 
 func dialectCode(err error) apperr.Code {

@@ -29,6 +29,8 @@ func TestAFullDiskIsNamedInEveryDialect(t *testing.T) {
 	}{
 		"SQLite":                       {sqlite3.Error{Code: sqlite3.ErrFull}, true},
 		"SQLite's WAL cannot grow":     {sqlite3.Error{Code: sqlite3.ErrIoErr, SystemErrno: syscall.ENOSPC}, true},
+		"SQLite can make no file":      {sqlite3.Error{Code: sqlite3.ErrCantOpen, SystemErrno: syscall.ENOSPC}, true},
+		"SQLite may open no file":      {sqlite3.Error{Code: sqlite3.ErrCantOpen, SystemErrno: syscall.EACCES}, false},
 		"SQLite above a quota":         {sqlite3.Error{Code: sqlite3.ErrIoErr, SystemErrno: syscall.EDQUOT}, true},
 		"PostgreSQL":                   {&pgconn.PgError{Code: "53100"}, true},
 		"SQLite on a broken disk":      {sqlite3.Error{Code: sqlite3.ErrIoErr, SystemErrno: syscall.EIO}, false},

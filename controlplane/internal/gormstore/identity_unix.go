@@ -85,6 +85,9 @@ func (s *Store) joinUnix(tx *gorm.DB, old linkRow, l identity.Link) error {
 	if err := s.lockJobs(tx, l.ClusterID); err != nil {
 		return err
 	}
+	if err := lockBooksOf(tx, from, to); err != nil {
+		return err
+	}
 	for _, table := range []string{"jobs", "uploads", "objects"} {
 		if err := tx.Exec("UPDATE "+table+" SET user_id = ? WHERE user_id = ?", to, from).Error; err != nil {
 			return err

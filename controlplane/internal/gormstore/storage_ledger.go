@@ -38,6 +38,17 @@ func lockBooks(tx *gorm.DB, upload string) error {
 	return nil
 }
 
+// lockBooksOf takes the quotas of users, before any of their uploads for the same reason.
+func lockBooksOf(tx *gorm.DB, users ...string) error {
+	if Dialect(tx.Name()) == SQLite {
+		return nil
+	}
+	if err := tx.Exec("SELECT 1 FROM quotas WHERE user_id IN ? ORDER BY user_id FOR UPDATE", users).Error; err != nil {
+		return fmt.Errorf("locking the quotas of users: %w", err)
+	}
+	return nil
+}
+
 // settle turns an upload that reserved so many bytes into o, and writes values into its row; or it gives what came of it before.
 func settle(tx *gorm.DB, o storage.Object, reservedBytes int64, values map[string]any) (storage.Object, error) {
 	if err := lockBooks(tx, o.ID.String()); err != nil {
