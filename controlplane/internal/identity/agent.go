@@ -42,7 +42,7 @@ func (s *Service) CreateEnrolment(ctx context.Context, cluster string, kind prin
 	if kind == principal.AgentSystem && p.Role != principal.RoleAdmin {
 		return "", time.Time{}, apperr.New(apperr.Forbidden, "only an admin enrols a system agent")
 	}
-	if err := s.recent(p); err != nil {
+	if err := s.recent(ctx, p); err != nil {
 		return "", time.Time{}, err
 	}
 	return s.enrolment(ctx, cluster, kind, p.ID)

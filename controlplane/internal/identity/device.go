@@ -281,7 +281,7 @@ func (s *Service) pageUser(ctx context.Context) (principal.Principal, error) {
 	if p.Method != principal.MethodPage && p.Method != principal.MethodOIDC {
 		return p, apperr.New(apperr.Forbidden, "only the confirmation page confirms a login")
 	}
-	return p, s.recent(p)
+	return p, s.recent(ctx, p)
 }
 
 // DecideDevice lets the program in as the signed-in person, or refuses it. It works once.

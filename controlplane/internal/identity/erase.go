@@ -19,7 +19,7 @@ func (s *Service) Recent(ctx context.Context) (principal.Principal, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, s.recent(p)
+	return p, s.recent(ctx, p)
 }
 
 // UserNamed finds an account by its name.

@@ -32,7 +32,7 @@ func (s *Service) CreateChallenge(ctx context.Context, cluster string) (challeng
 		return "", time.Time{}, apperr.New(apperr.Forbidden, "agents vouch for accounts of the role user alone, so that a login node is no way into another").
 			WithHint("link an account of the role user: `ergon login --user NAME`")
 	}
-	if err := s.recent(p); err != nil {
+	if err := s.recent(ctx, p); err != nil {
 		return "", time.Time{}, err
 	}
 	c, err := s.cluster(ctx, cluster)
@@ -149,7 +149,7 @@ func (s *Service) ownAgents(ctx context.Context, userID string) ([]Agent, error)
 func (s *Service) DeleteLink(ctx context.Context, id string) error {
 	p, err := principal.UserFrom(ctx)
 	if err == nil {
-		err = s.recent(p)
+		err = s.recent(ctx, p)
 	}
 	if err != nil {
 		return err

@@ -181,3 +181,24 @@ func TestTheEndOfOneSessionLeavesAConfirmedDevice(t *testing.T) {
 		must(t, err)
 	})
 }
+
+// Another replica may believe for ten seconds that a session lives. What it makes in that time would outlive the logout.
+func TestThreat_T07_ASessionThatEndedElsewhereMakesNothingThatOutlivesIt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
+		c := newClock()
+		here, there := replica(t, st, c, withTokens), replica(t, st, c, withTokens)
+		a := newActing(t, here)
+		stolen, page := as(t, there, a.second.AccessToken), onPage(t, there, "owner1")
+		codes, err := there.StartDevice(ctx(), identity.DeviceClient{})
+		must(t, err)
+		must(t, here.EndEverything(as(t, here, a.first.AccessToken)))
+		as(t, there, a.second.AccessToken) // or this would prove nothing
+		_, _, err = there.CreateToken(stolen, tokenRequest())
+		wantCode(t, "a token", err, apperr.Unauthorized)
+		_, _, err = there.CreateEnrolment(stolen, "hpc", principal.AgentUser)
+		wantCode(t, "an agent", err, apperr.Unauthorized)
+		_, _, err = there.CreateChallenge(stolen, "hpc")
+		wantCode(t, "a link", err, apperr.Unauthorized)
+		wantCode(t, "another login", there.DecideDevice(page, codes.UserCode, true), apperr.Unauthorized)
+	})
+}

@@ -138,7 +138,7 @@ func (s *Service) subjectUser(ctx context.Context, cookie string, sub Subject) (
 }
 
 func (s *Service) joinSubject(ctx context.Context, p principal.Principal, sub Subject) (User, error) {
-	if err := s.recent(p); err != nil {
+	if err := s.recent(ctx, p); err != nil {
 		return User{}, err
 	}
 	if err := s.st.OIDC.InsertSubject(ctx, sub.Issuer, sub.Subject, p.ID, s.now()); err != nil {

@@ -66,7 +66,7 @@ func (s *Service) CreateToken(ctx context.Context, r PersonalRequest) (PersonalT
 	if p.Cluster != "" || p.Method == principal.MethodUnix || p.SessionID == "" {
 		return PersonalToken{}, "", apperr.New(apperr.Forbidden, "this needs a login of your own").WithHint("run `ergon login`, then repeat it")
 	}
-	if err := s.recent(p); err != nil {
+	if err := s.recent(ctx, p); err != nil {
 		return PersonalToken{}, "", err
 	}
 	if err := r.check(s.cfg.TokenMaxTTL); err != nil {

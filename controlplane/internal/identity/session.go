@@ -23,7 +23,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (principal.Pri
 	}
 	state, err := s.sessions.get(ctx, c.SID)
 	if apperr.Is(err, apperr.NotFound) || (err == nil && (!state.Live || state.UserID != c.Subject || state.pageMethod() || state.tooMuch())) {
-		return principal.Principal{}, apperr.New(apperr.Unauthorized, "this session has ended").WithHint("log in again with `ergon login`")
+		return principal.Principal{}, errEnded
 	}
 	if err != nil {
 		return principal.Principal{}, err
@@ -64,12 +64,22 @@ func (s *Service) agentPrincipal(ctx context.Context, c claims) (principal.Princ
 	return p, nil
 }
 
-// recent demands a login that is not older than Config.RecentLogin.
-func (s *Service) recent(p principal.Principal) error {
-	if s.now().Sub(p.AuthAt) <= s.cfg.RecentLogin {
+var errEnded = apperr.New(apperr.Unauthorized, "this session has ended").WithHint("log in again with `ergon login`")
+
+// recent holds that the person has logged in a moment ago, by a session that stands now: what a request knows of its session may be
+// ten seconds old, and what is made here outlives the session.
+func (s *Service) recent(ctx context.Context, p principal.Principal) error {
+	if s.now().Sub(p.AuthAt) > s.cfg.RecentLogin {
+		return apperr.Newf(apperr.Forbidden, "this needs a login of the last %s", s.cfg.RecentLogin).WithHint("log in again with `ergon login`, then repeat it")
+	}
+	if p.SessionID == "" {
 		return nil
 	}
-	return apperr.Newf(apperr.Forbidden, "this needs a login of the last %s", s.cfg.RecentLogin).WithHint("log in again with `ergon login`, then repeat it")
+	state, err := s.st.Sessions.SessionState(ctx, p.SessionID)
+	if apperr.Is(err, apperr.NotFound) || err == nil && !state.Live {
+		return errEnded
+	}
+	return err
 }
 
 // Logout ends this session, or all of the account.
