@@ -70,7 +70,7 @@ func TestAPartOfTheQueueIsAnErrorHoweverItEnds(t *testing.T) {
 	}{
 		"an error after rows":   {then: "echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1", want: slurmfmt.FaultControllerDown},
 		"killed after rows":     {then: "kill -9 $$", want: slurmfmt.FaultOther},
-		"no end within time":    {then: "sleep 30", change: func(o *slurm.Options) { o.Timeout = time.Second }, want: slurmfmt.FaultTimeout},
+		"no end within time":    {then: "sleep 30", change: func(o *slurm.Options) { o.Timeout = 3 * time.Second }, want: slurmfmt.FaultTimeout},
 		"more than is accepted": {then: "exit 0", limit: 100_000, want: slurmfmt.FaultOther, text: "too large"},
 	}
 	for name, c := range cases {
