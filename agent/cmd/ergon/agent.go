@@ -58,13 +58,12 @@ func (a *app) versionCommand() *cobra.Command {
 const agentTimeout = 70 * time.Second
 
 func (a *app) withAgent(ctx context.Context, f func(context.Context, *socket.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
-	defer cancel()
 	c, err := socket.Find(ctx, a.Env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	c.Each = agentTimeout
 	if state, err := config.UserStateDir(a.Env); err == nil {
 		submit.FlushSpool(ctx, state, c)
 	}

@@ -51,13 +51,12 @@ func (a *app) optoutCommand() *cobra.Command {
 
 // withNodeAgent asks the agent of the site alone, and says so where it is too old to understand.
 func (a *app) withNodeAgent(ctx context.Context, f func(context.Context, *socket.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
-	defer cancel()
 	c, err := socket.FindNode(ctx, a.Env)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	c.Each = agentTimeout
 	err = f(ctx, c)
 	var said *socket.Error
 	if errors.As(err, &said) && said.Status == http.StatusNotFound {

@@ -42,6 +42,9 @@ const nodeSocket = "/run/ergon/agent.sock"
 //
 // It speaks HTTP by itself (http.go) on a connection that it keeps between two questions.
 type Client struct {
+	// Each bounds every question by itself, however long a person thinks in between; 0: only its context does.
+	Each time.Duration
+
 	path string
 
 	mu    sync.Mutex
@@ -153,6 +156,11 @@ func (c *Client) giveBack(used *conn) {
 var errHungUp = errors.New("the agent has closed the connection")
 
 func (c *Client) do(ctx context.Context, method, route string, in, out any) error {
+	if c.Each > 0 {
+		bounded, cancel := context.WithTimeout(ctx, c.Each)
+		defer cancel()
+		ctx = bounded
+	}
 	question, err := encode(method, route, in)
 	if err != nil {
 		return err
