@@ -688,6 +688,9 @@ type AccessTokenTokenType string
 type AccountingBatch struct {
 	Columns []string   `json:"columns"`
 	Rows    [][]string `json:"rows"`
+
+	// SampledAt The rows are of sstat of running jobs, taken at this time. Beside sstat's columns they need JobIDRaw and Submit, as accounting told them; of each step the newest is kept.
+	SampledAt *time.Time `json:"sampled_at,omitempty"`
 }
 
 // AccountingResult defines model for AccountingResult.
@@ -1826,14 +1829,14 @@ type ClientInterface interface {
 	// Corresponds with GET /accounts/usage (the `GetAccountUsage` operationId).
 	GetAccountUsage(ctx context.Context, params *GetAccountUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PostAccountingWithBody Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccountingWithBody Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /agent/accounting (the `PostAccounting` operationId).
 	PostAccountingWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2394,7 +2397,7 @@ func (c *Client) GetAccountUsage(ctx context.Context, params *GetAccountUsagePar
 	return c.Client.Do(req)
 }
 
-// PostAccountingWithBody Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+// PostAccountingWithBody Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2411,7 +2414,7 @@ func (c *Client) PostAccountingWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6767,14 +6770,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /accounts/usage (the `GetAccountUsage` operationId).
 	GetAccountUsageWithResponse(ctx context.Context, params *GetAccountUsageParams, reqEditors ...RequestEditorFn) (*GetAccountUsageResponse, error)
 
-	// PostAccountingWithBodyWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccountingWithBodyWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /agent/accounting (the `PostAccounting` operationId).
 	PostAccountingWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostAccountingResponse, error)
 
-	// PostAccountingWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccountingWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10573,7 +10576,7 @@ func (c *ClientWithResponses) GetAccountUsageWithResponse(ctx context.Context, p
 	return ParseGetAccountUsageResponse(rsp)
 }
 
-// PostAccountingWithBodyWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+// PostAccountingWithBodyWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10586,7 +10589,7 @@ func (c *ClientWithResponses) PostAccountingWithBodyWithResponse(ctx context.Con
 	return ParsePostAccountingResponse(rsp)
 }
 
-// PostAccountingWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+// PostAccountingWithResponse Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -85,7 +85,9 @@ func (a *attempt) readSteps(sstat map[string]*slurmfmt.Record) {
 	}
 	for _, name := range sortedKeys(sstat) {
 		if !used[name] {
-			a.steps = append(a.steps, newStep(sstat[name], sstat[name], true, a.hosts))
+			s := newStep(sstat[name], sstat[name], running || a.rec == nil, a.hosts)
+			s.killed = !s.running // it ended in a way that kept it out of the accounting
+			a.steps = append(a.steps, s)
 		}
 	}
 }

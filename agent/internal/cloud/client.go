@@ -177,6 +177,17 @@ func clipRow(row []string) []string {
 
 // Accounting hands on rows of sacct in calls of bounded size. Repeating is harmless.
 func (c *Client) Accounting(ctx context.Context, columns []string, rows [][]string) error {
+	return c.handOn(ctx, api.AccountingBatch{Columns: columns}, rows)
+}
+
+// Samples hands on rows of sstat that were taken at a time, as Accounting does.
+func (c *Client) Samples(ctx context.Context, at time.Time, columns []string, rows [][]string) error {
+	at = at.UTC()
+	return c.handOn(ctx, api.AccountingBatch{Columns: columns, SampledAt: &at}, rows)
+}
+
+// handOn sends rows in calls of bounded size; kind is a batch without rows.
+func (c *Client) handOn(ctx context.Context, kind api.AccountingBatch, rows [][]string) error {
 	rows = slices.Clone(rows)
 	for i, row := range rows {
 		rows[i] = clipRow(row)
@@ -189,7 +200,7 @@ func (c *Client) Accounting(ctx context.Context, columns []string, rows [][]stri
 			}
 			n++
 		}
-		if err := c.offerRows(ctx, columns, rows[:n]); err != nil {
+		if err := c.offerRows(ctx, kind, rows[:n]); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -203,13 +214,13 @@ const maxUnread = 64
 // offerRows halves a call that the server cannot read until the rows at fault are alone, and leaves those out. Pieces of
 // equal size come before smaller ones. While the server has not taken any piece, nor a call without rows, nothing is given
 // up: then the error comes back, and the rows are sent again beside later ones.
-func (c *Client) offerRows(ctx context.Context, columns []string, rows [][]string) error {
+func (c *Client) offerRows(ctx context.Context, kind api.AccountingBatch, rows [][]string) error {
 	var unread error
 	var alone [][]string
 	pieces, asked, taken := [][][]string{rows}, 0, false
 	for ; len(pieces) > 0; pieces = pieces[1:] {
 		now := pieces[0]
-		err := c.postRows(ctx, columns, now)
+		err := c.postRows(ctx, kind, now)
 		if err == nil {
 			taken = true
 			continue
@@ -224,11 +235,11 @@ func (c *Client) offerRows(ctx context.Context, columns []string, rows [][]strin
 		}
 		pieces = append(pieces, now[:len(now)/2], now[len(now)/2:])
 	}
-	if !taken && c.postRows(ctx, columns, nil) != nil {
+	if !taken && c.postRows(ctx, kind, nil) != nil {
 		return unread // not even a call without rows: the server is at fault
 	}
 	for _, row := range alone {
-		c.opt.Log.Warn("the control plane cannot read an accounting row; it is left out", "job", jobOf(columns, row), "error", unread)
+		c.opt.Log.Warn("the control plane cannot read an accounting row; it is left out", "job", jobOf(kind.Columns, row), "error", unread)
 	}
 	return nil
 }
@@ -247,8 +258,9 @@ func unreadable(err error) bool {
 	return ok && (p.Status == http.StatusBadRequest || p.Status == http.StatusRequestEntityTooLarge || p.Status == http.StatusUnprocessableEntity)
 }
 
-func (c *Client) postRows(ctx context.Context, columns []string, rows [][]string) error {
-	resp, err := c.api.PostAccountingWithResponse(ctx, api.AccountingBatch{Columns: columns, Rows: append([][]string{}, rows...)})
+func (c *Client) postRows(ctx context.Context, batch api.AccountingBatch, rows [][]string) error {
+	batch.Rows = append([][]string{}, rows...)
+	resp, err := c.api.PostAccountingWithResponse(ctx, batch)
 	if err != nil {
 		return outbound.Explain(c.opt.Identity.Server, err)
 	}

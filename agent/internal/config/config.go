@@ -55,6 +55,9 @@ type Slurm struct {
 	SqueuePerMinute   float64       `yaml:"squeue_per_minute"`
 	SacctPerMinute    float64       `yaml:"sacct_per_minute"`
 	ScontrolPerMinute float64       `yaml:"scontrol_per_minute"`
+	// SstatPerMinute is how often running jobs are asked what they have used so far; 0 is never. Each call reaches every node
+	// of the jobs that it asks for.
+	SstatPerMinute float64 `yaml:"sstat_per_minute"`
 }
 
 // Tag says how a submission is anchored in Slurm.
@@ -179,6 +182,7 @@ func (c Config) Validate() error {
 	bad(c.Slurm.PollInterval <= 0, "slurm.poll_interval must be longer than 0")
 	bad(c.Slurm.Timeout <= 0, "slurm.timeout must be longer than 0")
 	bad(c.Slurm.SqueuePerMinute <= 0 || c.Slurm.SacctPerMinute <= 0 || c.Slurm.ScontrolPerMinute <= 0, "slurm.*_per_minute must be more than 0")
+	bad(!sstatRate(c.Slurm.SstatPerMinute), "slurm.sstat_per_minute must be 0 (never), or 0.01 to 60")
 	bad(c.Uploads.FileBytes < 0 || c.Uploads.JobBytes < 0 || c.Uploads.JobFiles < 0 || c.Uploads.EndBytes < 0, "uploads.* must not be negative")
 	bad(c.Uploads.Parallel < 1 || c.Uploads.Parallel > 64, "uploads.parallel must be 1 to 64")
 	bad(c.Uploads.RetryBlocked < time.Second, "uploads.retry_blocked must be 1s or longer")
@@ -187,6 +191,9 @@ func (c Config) Validate() error {
 	bad(!strings.Contains(" debug info warn error ", " "+c.LogLevel+" "), "log_level must be debug, info, warn or error, not %q", c.LogLevel)
 	return errors.Join(append(faults, c.Site().Validate())...)
 }
+
+// sstatRate: faster than a second is no use, since Slurm samples each second at best.
+func sstatRate(perMinute float64) bool { return perMinute == 0 || perMinute >= 0.01 && perMinute <= 60 }
 
 // Site is what the wrapper needs of it.
 func (c Config) Site() site.Site {

@@ -50,7 +50,7 @@ func TestDefaultsAreValidInBothModes(t *testing.T) {
 func TestAFileChangesWhatItSays(t *testing.T) {
 	t.Parallel()
 	c, err := Load(write(t, "slurm:\n  poll_interval: 1s\n  sbatch: /opt/slurm/bin/sbatch\nuploads:\n  enabled: false\n"), true, env(alice))
-	if err != nil || c.Slurm.PollInterval != time.Second || *c.Uploads.Enabled || c.Slurm.SqueuePerMinute != 2 {
+	if err != nil || c.Slurm.PollInterval != time.Second || *c.Uploads.Enabled || c.Slurm.SqueuePerMinute != 2 || c.Slurm.SstatPerMinute != 0 {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	if _, err := Load(write(t, ""), true, env(alice)); err != nil {
@@ -65,7 +65,7 @@ func TestEveryFaultIsNamedAtOnce(t *testing.T) {
 		"slurm: {poll_interval: 0s}": "poll_interval", "slurm: {sacct_per_minute: 0}": "per_minute", "tag: {carrier: magic}": "carrier",
 		"dirs: {base: x}": "dirs.base", "dirs: {scratch: /}": "dirs.scratch", "dirs: {scratch: rel}": "dirs.scratch", "uploads: {parallel: 0}": "parallel",
 		"uploads: {job_files: -1}": "uploads", "metrics_listen: 0.0.0.0:9": "metrics_listen", "log_level: loud": "log_level",
-		"accounting: {lookback: 0s}": "accounting", "uploads: {retry_blocked: 0s}": "retry_blocked", "unknown_key: 1": "unknown_key",
+		"accounting: {lookback: 0s}": "accounting", "slurm: {sstat_per_minute: -1}": "sstat_per_minute", "slurm: {sstat_per_minute: .nan}": "sstat_per_minute", "uploads: {retry_blocked: 0s}": "retry_blocked", "unknown_key: 1": "unknown_key",
 	}
 	for text, want := range faults {
 		t.Run(text, func(t *testing.T) {

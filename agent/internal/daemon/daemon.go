@@ -57,6 +57,7 @@ type Daemon struct {
 	journal *journal.Journal
 	slurm   *slurm.Runner
 	tracker *track.Tracker
+	sampler *track.Sampler
 	metrics *metrics
 
 	client  atomic.Pointer[cloud.Client]
@@ -110,7 +111,7 @@ func open(ctx context.Context, opt Options) (*Daemon, error) {
 	d.slurm, err = slurm.NewRunner(slurm.Options{
 		BinDir: opt.Config.Slurm.BinDir, Env: d.slurmEnv(), Timeout: opt.Config.Slurm.Timeout, Observer: d.metrics, Log: opt.Log,
 		Now: opt.Now, Rand: rand.Reader, PerMinute: map[string]float64{
-			"squeue": opt.Config.Slurm.SqueuePerMinute, "sacct": opt.Config.Slurm.SacctPerMinute, "scontrol": opt.Config.Slurm.ScontrolPerMinute,
+			"squeue": opt.Config.Slurm.SqueuePerMinute, "sacct": opt.Config.Slurm.SacctPerMinute, "scontrol": opt.Config.Slurm.ScontrolPerMinute, "sstat": max(opt.Config.Slurm.SstatPerMinute, 1),
 		},
 	})
 	if err != nil {
@@ -131,6 +132,9 @@ func open(ctx context.Context, opt Options) (*Daemon, error) {
 		Log: opt.Log, Now: opt.Now, Timing: track.Timing{
 			Lookback: opt.Config.Accounting.Lookback, WindowEvery: opt.Config.Accounting.WindowEvery, Settle: opt.Config.Uploads.Settle,
 		},
+	})
+	d.sampler = track.NewSampler(track.SamplerOptions{
+		Meter: &asker{d: d}, Journal: d.journal, Sink: d, Tell: d.tell, As: d.sampleAs, Now: opt.Now, Every: d.sampleEvery(),
 	})
 	d.metrics.watch(d.journal)
 	return d, nil
@@ -175,6 +179,7 @@ func (d *Daemon) loops(ctx context.Context, listener net.Listener) error {
 	start("watchdog", d.watchdogLoop)
 	start("pressure", d.pressureLoop)
 	start("pruning", d.pruneLoop)
+	start("samples", d.sampleLoop)
 	d.opt.Log.Info("agent is running", "version", d.opt.Version, "socket", listener.Addr().String(), "state_dir", d.opt.Config.StateDir, "enrolled", d.id.Load() != nil)
 	d.opt.Notify("READY=1")
 	<-ctx.Done()
@@ -236,4 +241,13 @@ func (d *Daemon) Accounting(ctx context.Context, columns []string, rows [][]stri
 		return errNoServer
 	}
 	return c.Accounting(ctx, columns, rows)
+}
+
+// Samples implements track.SampleSink.
+func (d *Daemon) Samples(ctx context.Context, at time.Time, columns []string, rows [][]string) error {
+	c := d.client.Load()
+	if c == nil {
+		return errNoServer
+	}
+	return c.Samples(ctx, at, columns, rows)
 }

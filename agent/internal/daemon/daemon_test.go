@@ -41,10 +41,12 @@ type plane struct {
 	links  []api.Link
 	events []api.AgentEvent
 	rows   int
-	nodes  int
-	parts  []api.PartitionFacts
-	down   bool
-	revoke bool
+	// samples are the batches of sstat.
+	samples []api.AccountingBatch
+	nodes   int
+	parts   []api.PartitionFacts
+	down    bool
+	revoke  bool
 	// holders, when set, says which agent reports a job, by the rules of the control plane; gone are agents that died.
 	holders map[uuid.UUID]holder
 	gone    map[string]bool
@@ -133,7 +135,11 @@ func newPlane(t *testing.T) *plane {
 	handle("POST /agent/accounting", func(w http.ResponseWriter, r *http.Request) {
 		var body api.AccountingBatch
 		_ = json.NewDecoder(r.Body).Decode(&body)
-		p.rows += len(body.Rows)
+		if body.SampledAt != nil {
+			p.samples = append(p.samples, body)
+		} else {
+			p.rows += len(body.Rows)
+		}
 		answer(w, 200, api.AccountingResult{})
 	})
 	handle("PUT /agent/nodes", func(w http.ResponseWriter, r *http.Request) {

@@ -118,6 +118,14 @@ func (a *asker) Window(ctx context.Context, from, to time.Time, user string) (sl
 	return a.as(ctx, "sacct", helper.Question{Kind: helper.AskWindow, User: user, From: from, To: to})
 }
 
+// Samples implements track.Meter.
+func (a *asker) Samples(ctx context.Context, user string, ids []string) (slurm.Table, error) {
+	if a.direct(user) {
+		return a.d.slurm.SstatAll(ctx, ids)
+	}
+	return a.as(ctx, "sstat", helper.Question{Kind: helper.AskSstat, User: user, IDs: ids})
+}
+
 // JobPaths implements track.Slurm.
 func (a *asker) JobPaths(ctx context.Context, id slurmfmt.JobID) (slurm.Paths, error) {
 	return a.d.slurm.JobPaths(ctx, id)

@@ -144,3 +144,20 @@ func TestWhomSlurmIsAskedAs(t *testing.T) {
 	d.opt.System = false
 	expect("a user's own agent", track.View{User: "me", UID: 9, All: true})
 }
+
+func TestWhomSstatIsAskedAs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		opt  Options
+		want string
+	}{
+		"a user's own agent":   {Options{Self: cloud.Peer{UID: 1000}}, ""},
+		"root":                 {Options{System: true, Helpers: helpers{}}, ""},
+		"an agent of the site": {Options{System: true, Helpers: helpers{}, Self: cloud.Peer{UID: 9}}, "alice"},
+		"one without helpers":  {Options{System: true, Self: cloud.Peer{UID: 9}}, ""},
+	} {
+		if got := (&Daemon{opt: c.opt}).sampleAs("alice"); got != c.want {
+			t.Errorf("%s asks as %q", name, got)
+		}
+	}
+}

@@ -19,7 +19,7 @@ import (
 // Question is what a helper may ask Slurm as its user, where PrivateData hides the user's jobs from the agent. It names
 // no arguments: the helper builds them itself.
 type Question struct {
-	// Kind is queue, by_id or window.
+	// Kind is queue, by_id, window or sstat.
 	Kind string `json:"kind"`
 	// BinDir holds Slurm's commands, Conf is SLURM_CONF or "". Nobody but root may be able to change either.
 	BinDir string `json:"bin_dir"`
@@ -37,6 +37,7 @@ const (
 	AskQueue  = "queue"
 	AskByID   = "by_id"
 	AskWindow = "window"
+	AskSstat  = "sstat"
 )
 
 // table is a slurm.Table on the wire.
@@ -83,7 +84,7 @@ func (t table) domain() (slurm.Table, error) {
 
 // answerSlurm runs the command and turns its answer into a message.
 func answerSlurm(ctx context.Context, q Question) (response, error) {
-	for _, path := range []string{filepath.Join(q.BinDir, "squeue"), filepath.Join(q.BinDir, "sacct"), q.Conf} {
+	for _, path := range []string{filepath.Join(q.BinDir, "squeue"), filepath.Join(q.BinDir, "sacct"), sstatOf(q), q.Conf} {
 		if path == "" {
 			continue
 		}
@@ -114,6 +115,14 @@ func answerSlurm(ctx context.Context, q Question) (response, error) {
 	return response{Table: out}, nil
 }
 
+// sstatOf is the command where it is asked for: a site that does not want it need not have it.
+func sstatOf(q Question) string {
+	if q.Kind != AskSstat {
+		return ""
+	}
+	return filepath.Join(q.BinDir, "sstat")
+}
+
 func ask(ctx context.Context, runner *slurm.Runner, q Question) (slurm.Table, error) {
 	switch q.Kind {
 	case AskQueue:
@@ -122,6 +131,8 @@ func ask(ctx context.Context, runner *slurm.Runner, q Question) (slurm.Table, er
 		return runner.ByID(ctx, q.IDs)
 	case AskWindow:
 		return runner.Window(ctx, q.From, q.To, q.User)
+	case AskSstat:
+		return runner.SstatAll(ctx, q.IDs)
 	}
 	return slurm.Table{}, fmt.Errorf("unknown question %q", q.Kind)
 }

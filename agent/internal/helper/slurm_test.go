@@ -65,6 +65,28 @@ func TestAHelperAsksSlurmAndGivesTheRowsAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestAHelperAsksSstatWhereItIsRoots(t *testing.T) {
+	t.Parallel()
+	fake := rootsBin(t)
+	if _, err := question(t, ask1(fake, AskSstat)); err == nil {
+		t.Fatal("a program that is not there was asked")
+	}
+	fake.Replace("sstat", "#!/bin/sh\necho \"$*\" >> "+fake.Dir+"/sstat.args\necho '7.batch|1|00:00:05|1024|n1|1024|cpu=00:00:05,mem=1024|||fs/disk=1|0'\n")
+	q := ask1(fake, AskSstat)
+	q.IDs = []string{"7", "8"}
+	got, err := question(t, q)
+	if err != nil || len(got.Rows) != 1 || got.Rows[0].Get("TRESUsageInTot") != "cpu=00:00:05,mem=1024" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if calls := fake.Calls("sstat"); !strings.HasSuffix(calls[0], "--jobs=7,8") {
+		t.Errorf("called with %q", calls)
+	}
+	change(t, os.Chmod(filepath.Join(fake.Dir, "sstat"), 0o777))
+	if _, err := question(t, q); err == nil {
+		t.Error("a program that all may write was run as a user")
+	}
+}
+
 func TestWhatSlurmDoesNotAnswerIsTheSameErrorThroughAHelper(t *testing.T) {
 	t.Parallel()
 	fake := rootsBin(t)

@@ -35,8 +35,17 @@ var sstatColumns = []string{
 // Sstat gives what the steps of a running job have used so far. Slurm answers the job's owner and root only: for
 // others it says so on stderr with exit code 0, which comes back as FaultDenied here.
 func (r *Runner) Sstat(ctx context.Context, id slurmfmt.JobID) (Table, error) {
+	return r.SstatAll(ctx, []string{id.Job().String()})
+}
+
+// SstatAll is Sstat for several jobs, at most MaxIDs. What does not run (any more) is left out; an error means that nothing
+// was answered.
+func (r *Runner) SstatAll(ctx context.Context, ids []string) (Table, error) {
+	if len(ids) == 0 || len(ids) > MaxIDs {
+		return Table{}, fmt.Errorf("asking sstat for %d ids; 1 to %d are allowed", len(ids), MaxIDs)
+	}
 	out, stderr, err := r.runAll(ctx, "sstat", "--allsteps", "--noheader", "--parsable2", "--noconvert",
-		"--format="+strings.Join(sstatColumns, ","), "--jobs="+id.Job().String())
+		"--format="+strings.Join(sstatColumns, ","), "--jobs="+strings.Join(ids, ","))
 	if err != nil {
 		return Table{}, err
 	}

@@ -50,6 +50,12 @@ func TestSstatTellsARefusalFromNothing(t *testing.T) {
 	if calls := f.Calls("sstat"); !strings.HasSuffix(calls[0], "--jobs=7_2") {
 		t.Errorf("called with %q", calls)
 	}
+	if _, err := r.SstatAll(t.Context(), []string{"7", "8"}); err != nil || !strings.HasSuffix(f.Calls("sstat")[0], "--jobs=7,8") {
+		t.Errorf("called with %q, %v", f.Calls("sstat"), err)
+	}
+	if _, err := r.SstatAll(t.Context(), make([]string, slurm.MaxIDs+1)); err == nil {
+		t.Error("asked for more than it may")
+	}
 	for stderr, want := range map[string]slurmfmt.Fault{"Invalid user id": slurmfmt.FaultDenied, "sstat: error: no steps running for job 7": slurmfmt.FaultNotRunning} {
 		f.Replace("sstat", "#!/bin/sh\necho '"+stderr+"' >&2\n")
 		if _, err := r.Sstat(t.Context(), id); slurm.FaultOf(err) != want {

@@ -119,7 +119,7 @@ func (st Erasures) SaveErasure(ctx context.Context, e erasure.Erasure) error {
 }
 
 // detailsOfJobs are tables with what a job's owner did, by job_id. What stays of a job is what a cluster's sums are made of.
-var detailsOfJobs = []string{"accounting_rows", "job_snapshots", "job_events", "reports", "job_quotas"}
+var detailsOfJobs = []string{"accounting_rows", "job_snapshots", "job_samples", "job_events", "reports", "job_quotas"}
 
 // DetachJobs removes jobs that only the user's own agent asserted, and takes the person out of the others.
 func (st Erasures) DetachJobs(ctx context.Context, userID string, limit int) (int, error) {

@@ -109,6 +109,7 @@ var exports = []exported{
 	{"attempts", ofJobs},
 	{"accounting_rows", ofJobs},
 	{"job_snapshots", ofJobs},
+	{"job_samples", ofJobs},
 	{"job_events", ofJobs},
 	{"reports", ofJobs},
 	{"job_ledgers", ofJobs},

@@ -113,6 +113,9 @@ func (g *Insight) Material(ctx context.Context, id uuid.UUID) (insight.Material,
 	if m.Rows, err = g.rows(ctx, id); err != nil {
 		return m, err
 	}
+	if m.Samples, err = g.samples(ctx, id); err != nil {
+		return m, err
+	}
 	m.Profiles, err = g.profiles(ctx, id, row.UserID)
 	return m, err
 }
@@ -123,6 +126,10 @@ func (g *Insight) rows(ctx context.Context, id uuid.UUID) ([]insight.Row, error)
 	if err != nil {
 		return nil, mapErr(fmt.Errorf("reading accounting rows: %w", err))
 	}
+	return decodeRows(rows)
+}
+
+func decodeRows(rows []accountingRow) ([]insight.Row, error) {
 	out := make([]insight.Row, 0, len(rows))
 	for _, r := range rows {
 		rec, err := jobs.Decode([]byte(r.Fields))

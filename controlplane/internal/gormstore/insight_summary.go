@@ -55,7 +55,7 @@ func (g *Insight) Period(ctx context.Context, s insight.Selection) (insight.Coun
 func (g *Insight) EachReport(ctx context.Context, s insight.Selection, fn func(insight.Known) error) error {
 	where, args := selected(s)
 	return g.eachReport(ctx, fn, `SELECT r.job_id, r.report FROM reports r JOIN jobs j ON j.id = r.job_id JOIN clusters c ON c.id = j.cluster_id
-		WHERE`+where+" ORDER BY j.submit_at DESC, j.id DESC", args...)
+		WHERE j.accounting_at IS NOT NULL AND`+where+" ORDER BY j.submit_at DESC, j.id DESC", args...)
 }
 
 // ReportsOf is insight.Archive.ReportsOf. Of each only what sums and lists need is kept: there may be thousands.
@@ -65,7 +65,7 @@ func (g *Insight) ReportsOf(ctx context.Context, ids []uuid.UUID) (out []insight
 			k.Report.Findings, k.Report.Attempts, k.Report.Nodes = nil, nil, nil
 			out = append(out, k)
 			return nil
-		}, "SELECT job_id, report FROM reports WHERE job_id IN ?", part)
+		}, "SELECT r.job_id, r.report FROM reports r JOIN jobs j ON j.id = r.job_id WHERE j.accounting_at IS NOT NULL AND r.job_id IN ?", part)
 		if err != nil {
 			return nil, err
 		}

@@ -45,6 +45,9 @@ func (g *Jobs) Edit(ctx context.Context, want jobs.Want, apply func(*jobs.Book) 
 		if err := writeEntries(ctx, tx, changed); err != nil {
 			return err
 		}
+		if err := writeSamples(ctx, tx, book.Samples); err != nil {
+			return err
+		}
 		return writeClaims(tx, book.Claims)
 	})
 }

@@ -51,7 +51,7 @@ func writeEntries(ctx context.Context, tx *gorm.DB, entries []*jobs.Entry) error
 }
 
 func forget(tx *gorm.DB, id uuid.UUID) error {
-	for _, table := range []string{"accounting_rows", "attempts", "job_snapshots", "job_events", "reports", "job_ledgers"} {
+	for _, table := range []string{"accounting_rows", "attempts", "job_snapshots", "job_samples", "job_events", "reports", "job_ledgers"} {
 		if err := tx.Exec("DELETE FROM "+table+" WHERE job_id = ?", id.String()).Error; err != nil {
 			return fmt.Errorf("forgetting %s of a job: %w", table, err)
 		}
@@ -78,6 +78,9 @@ func rearrange(tx *gorm.DB, e *jobs.Entry) error {
 	return nil
 }
 
+// rowsOfRuns are tables whose rows belong to an incarnation, by job_id and attempt.
+var rowsOfRuns = []string{"accounting_rows", "job_samples"}
+
 // moveRuns goes through negative numbers, so that no two rows meet under one key on the way.
 func moveRuns(tx *gorm.DB, e *jobs.Entry) error {
 	moved := false
@@ -86,18 +89,21 @@ func moveRuns(tx *gorm.DB, e *jobs.Entry) error {
 			continue
 		}
 		moved = true
-		err := tx.Exec("UPDATE accounting_rows SET job_id = ?, attempt = ? WHERE job_id = ? AND attempt = ?",
-			e.Job.ID.String(), -r.Number-1, r.Origin.JobID.String(), r.Origin.Attempt).Error
-		if err != nil {
-			return fmt.Errorf("moving accounting rows: %w", err)
+		for _, table := range rowsOfRuns {
+			err := tx.Exec("UPDATE "+table+" SET job_id = ?, attempt = ? WHERE job_id = ? AND attempt = ?",
+				e.Job.ID.String(), -r.Number-1, r.Origin.JobID.String(), r.Origin.Attempt).Error
+			if err != nil {
+				return fmt.Errorf("moving %s: %w", table, err)
+			}
 		}
 	}
 	if !moved {
 		return nil
 	}
-	err := tx.Exec("UPDATE accounting_rows SET attempt = -attempt - 1 WHERE job_id = ? AND attempt < 0", e.Job.ID.String()).Error
-	if err != nil {
-		return fmt.Errorf("moving accounting rows: %w", err)
+	for _, table := range rowsOfRuns {
+		if err := tx.Exec("UPDATE "+table+" SET attempt = -attempt - 1 WHERE job_id = ? AND attempt < 0", e.Job.ID.String()).Error; err != nil {
+			return fmt.Errorf("moving %s: %w", table, err)
+		}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func hideJobs(tx *gorm.DB, ids []string, now Time) error {
 	if err := hideRows(tx, ids); err != nil {
 		return err
 	}
-	for _, table := range []string{"job_snapshots", "job_events", "job_reporters"} {
+	for _, table := range []string{"job_snapshots", "job_samples", "job_events", "job_reporters"} {
 		if err := tx.Exec("DELETE FROM "+table+" WHERE job_id IN ?", ids).Error; err != nil {
 			return fmt.Errorf("removing %s: %w", table, err)
 		}

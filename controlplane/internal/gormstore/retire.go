@@ -23,7 +23,7 @@ const hasFiles = `(id IN (SELECT o.job_id FROM objects o WHERE o.job_id IN ?)
 	OR id IN (SELECT u.job_id FROM uploads u WHERE u.job_id IN ? AND NOT u.closed))`
 
 // detailsOfRuns are tables with what is summed up, by job_id; beside them job_reporters, which refers to no row.
-var detailsOfRuns = []string{"accounting_rows", "attempts", "job_snapshots", "job_events", "reports", "job_ledgers", "job_reporters"}
+var detailsOfRuns = []string{"accounting_rows", "attempts", "job_snapshots", "job_samples", "job_events", "reports", "job_ledgers", "job_reporters"}
 
 // SumUp is analytics.Retired.SumUp: a page of one cluster. It takes the lock of reports about that cluster, so that no row of a
 // job arrives in between.

@@ -100,7 +100,7 @@ func unixOf(t *time.Time) *int64 {
 	return &v
 }
 
-// PostAccounting takes rows of sacct.
+// PostAccounting takes rows of sacct, or with the time of sampling rows of sstat.
 func (h agentJobs) PostAccounting(ctx context.Context, r agentapi.PostAccountingRequestObject) (agentapi.PostAccountingResponseObject, error) {
 	who, cluster, err := h.reporter(ctx)
 	if err != nil {
@@ -114,7 +114,12 @@ func (h agentJobs) PostAccounting(ctx context.Context, r agentapi.PostAccounting
 	for _, fields := range r.Body.Rows {
 		rows = append(rows, slurmfmt.NewRecord(columns, fields, nil))
 	}
-	res, err := h.jobs.Accounting(ctx, who, jobs.Batch{Cluster: cluster, Rows: rows})
+	var res jobs.Result
+	if at := r.Body.SampledAt; at != nil {
+		res, err = h.jobs.Samples(ctx, who, jobs.SampleBatch{Cluster: cluster, Rows: rows, At: *at})
+	} else {
+		res, err = h.jobs.Accounting(ctx, who, jobs.Batch{Cluster: cluster, Rows: rows})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -226,3 +226,32 @@ func TestAHetJobHasATotalWithItsComponents(t *testing.T) {
 		}
 	})
 }
+
+func TestARunningJobIsSeenLive(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		const running = head + "20|20|sim|1002|alice|RUNNING|1795000000|1795000010|Unknown|n1|0:0|100|4|1|cpu=4,mem=8G,node=1||120\n"
+		x := analysedSite(t, s, running, finished("21", "1002", "alice"))
+		at := time.Now()
+		live := batch("JobID|JobIDRaw|Submit|Start|NTasks|TRESUsageInTot\n20.batch|20|1795000000|1795000010|1|cpu=00:01:40,mem=1G\n")
+		live.SampledAt = &at
+		var res api.AccountingResult
+		if status, code := x.call("agent", "POST", "/agent/accounting", live, &res); status != 200 || res.Jobs != 1 || res.Rows != 1 {
+			t.Fatalf("%d %s %+v", status, code, res)
+		}
+		if status, _ := x.call("alice", "POST", "/agent/accounting", live, nil); status != 403 {
+			t.Errorf("a user sends samples: %d", status)
+		}
+		var report api.Report
+		if status, code := x.call("alice", "GET", "/jobs/"+jobkey.Untagged("lab", "20", 1795000000).String()+"/efficiency", nil, &report); status != 200 {
+			t.Fatalf("%d %s", status, code)
+		}
+		used := report.Metrics["cpu_used"]
+		if used.Value == nil || *used.Value != 100 || used.Source != efficiency.SourceSstat || !used.Has(efficiency.Running) {
+			t.Errorf("%+v", used)
+		}
+		var found api.JobFindings
+		if status, _ := x.call("alice", "GET", "/jobs/findings?"+window, nil, &found); status != 200 || found.Analysed != 1 {
+			t.Errorf("%d: findings of %d jobs, one of which has ended", status, found.Analysed)
+		}
+	})
+}

@@ -125,7 +125,9 @@ func (s *Service) result(ctx context.Context, id uuid.UUID) (r Result, beside []
 		a.Digest = digest
 		beside = e.company.beside
 	}
-	a.Sums = sumsOf(a.Report) // of a stored report too: the store keeps no sums but in columns
+	if m.Ended { // what a job has used so far is in no sum
+		a.Sums = sumsOf(a.Report) // of a stored report too: the store keeps no sums but in columns
+	}
 	a.ComputedAt = began
 	return Result{ID: id, Analysis: a, Seen: m.UpdatedAt}, beside, nil
 }
@@ -201,6 +203,9 @@ func (m Material) digest(energy string) string {
 	for _, r := range m.Rows {
 		fmt.Fprintf(h, "%s\n", r.Digest)
 	}
+	for _, r := range m.Samples {
+		fmt.Fprintf(h, "sstat %s\n", r.Digest)
+	}
 	for _, p := range m.Profiles {
 		fmt.Fprintf(h, "%s %d %s\n", p.SHA256, p.SizeBytes, p.Key)
 	}
@@ -227,7 +232,7 @@ func (s *Service) compute(ctx context.Context, m Material, e energy) (Analysis, 
 		return Analysis{}, err
 	}
 	in := efficiency.Input{
-		Rows: records(m.Rows), Profiles: files, Cluster: s.cluster(m), MaxPoints: s.cfg.MaxPoints,
+		Rows: records(m.Rows), Sstat: records(m.Samples), Profiles: files, Cluster: s.cluster(m), MaxPoints: s.cfg.MaxPoints,
 		Price: e.price, Carbon: e.carbon,
 	}
 	report := efficiency.Analyse(in)

@@ -31,10 +31,10 @@ type Store interface {
 type Archive interface {
 	// Period sums up the jobs of a selection.
 	Period(ctx context.Context, s Selection) (Counts, error)
-	// EachReport hands over their stored reports without series, newest first, one by one: there may be very many. An error
+	// EachReport hands over the stored reports of those that have ended, without series, newest first, one by one: there may be very many. An error
 	// of fn ends it. fn must not use the store.
 	EachReport(ctx context.Context, s Selection, fn func(Known) error) error
-	// ReportsOf gives the stored reports of jobs, without order; jobs without a report are left out.
+	// ReportsOf gives the stored reports of jobs that have ended, without order; jobs without a report are left out.
 	ReportsOf(ctx context.Context, ids []uuid.UUID) ([]Known, error)
 	// Siblings gives a job and the other tasks of its array.
 	Siblings(ctx context.Context, id uuid.UUID) ([]uuid.UUID, error)
@@ -55,6 +55,7 @@ type Material struct {
 	Due         bool
 	UpdatedAt   time.Time
 	Rows        []Row // of all attempts, the job's own row before its steps
+	Samples     []Row // of sstat: the last of each step of the last attempt
 	Profiles    []Profile
 	ClusterID   string
 	ClusterName string

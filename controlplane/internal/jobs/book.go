@@ -39,6 +39,8 @@ type Book struct {
 	// Holders holds who reports the jobs of Want; Claims is what has changed of it.
 	Holders map[uuid.UUID]Holder
 	Claims  []Claim
+	// Samples are to be stored where none is newer.
+	Samples []Sample
 	// Fields reads the stored content of the jobs' own rows, by job and attempt. Most reports repeat what is stored, and the
 	// stamps tell so; only the rest is read.
 	Fields func(ids []uuid.UUID) (map[Origin][]byte, error)

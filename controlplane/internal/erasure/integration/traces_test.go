@@ -48,6 +48,7 @@ func (w *world) traces(p *person, cluster string) {
 			[]any{uuid.NewString(), p.id, "removed", p.id, later, now, now},
 		},
 		{"job_snapshots (job_id, attempt, seq, snapshot)", []any{p.job.String(), 0, 1, `{"user":"` + p.unix + `"}`}},
+		{"job_samples (job_id, attempt, step, digest, fields, sampled_at)", []any{p.job.String(), 0, "batch", "d", `{"JobID":"1.batch"}`, now}},
 		{"job_quotas (job_id)", []any{p.job.String()}},
 		{
 			"job_ledgers (job_id, resource, allocated, overuse, used, idle, forced, lost, unmeasured, lost_oom, lost_timeout, lost_node_failure, lost_preemption, lost_requeue, lost_user_error)",

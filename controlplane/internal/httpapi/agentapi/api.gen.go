@@ -17,7 +17,7 @@ import (
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	// (POST /agent/accounting)
 	PostAccounting(c *gin.Context)
 	// PutCoordinators Who coordinates which Slurm account of the cluster, as sacctmgr shows it; replaces what was told before.
@@ -838,7 +838,7 @@ func (response ExchangeUnixdefaultApplicationProblemPlusJSONResponse) VisitExcha
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names.
+	// PostAccounting Rows of sacct as they were printed (TZ=UTC, SLURM_TIME_FORMAT=%s), with their column names; with sampled_at those of sstat.
 	// (POST /agent/accounting)
 	PostAccounting(ctx context.Context, request PostAccountingRequestObject) (PostAccountingResponseObject, error)
 	// PutCoordinators Who coordinates which Slurm account of the cluster, as sacctmgr shows it; replaces what was told before.
