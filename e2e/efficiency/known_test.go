@@ -49,6 +49,7 @@ func TestJobsOfKnownBehaviour(t *testing.T) {
 		ids[i] = job.submit(t)
 	}
 	t.Run("a running job is told so", func(t *testing.T) { running(t, ids[0]) })
+	t.Run("a running job is seen live on the server", func(t *testing.T) { live(t, ids[0]) })
 	suspend(t, ids[1])
 	for i, job := range jobs {
 		t.Run(job.name, func(t *testing.T) { job.check(t, ids[i]) })
@@ -147,6 +148,20 @@ func running(t *testing.T, id string) {
 	}
 	if used := *m.Value; used > *r.Job.Elapsed+2 {
 		t.Errorf("%g CPU seconds after %g seconds on one core", used, *r.Job.Elapsed)
+	}
+}
+
+// live asks the server before the job ends: the agent samples it as its user.
+func live(t *testing.T, id string) {
+	job := alice.WaitJob(t, id, "known to the server", func(j site.Job) bool { return j.State == "RUNNING" })
+	var m site.Metric
+	harness.EventuallyEach(t, site.Patience, askEvery, func() (bool, string) {
+		r, ok := alice.Report(t, job.ID)
+		m = r.Metrics["cpu_used"]
+		return ok && r.Job.SlurmState == "RUNNING" && m.Value != nil && *m.Value >= 1, fmt.Sprintf("job %s has no sample: %+v", id, m)
+	})
+	if m.Source != "sstat" || !slices.Contains(m.Reasons, "running") {
+		t.Errorf("CPU %+v: want what sstat saw of a running job", m)
 	}
 }
 

@@ -18,7 +18,7 @@ var (
 
 func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, func(ctx context.Context, h *harness.Stack) (err error) {
-		world, err = site.Start(ctx, h, site.Options{Slurm: harness.SlurmOptions{Nodes: 4, Fake: true}})
+		world, err = site.Start(ctx, h, site.Options{Slurm: harness.SlurmOptions{Nodes: 4, Fake: true}, SstatPerMinute: 30})
 		if err != nil {
 			return err
 		}

@@ -19,9 +19,11 @@ slurm:
   squeue_per_minute: 240
   sacct_per_minute: 240
   scontrol_per_minute: 600
+  sstat_per_minute: %d
 accounting:
+  lookback: 1h
   window_every: 1s
-%s`, s.Slurm.Conf, orDefault(s.opt.AgentYAML, "uploads:\n  enabled: true\n  settle: 1s\n"))
+%s`, s.Slurm.Conf, s.opt.SstatPerMinute, orDefault(s.opt.AgentYAML, "uploads:\n  enabled: true\n  settle: 1s\n"))
 }
 
 func orDefault(text, otherwise string) string {

@@ -26,6 +26,8 @@ type Options struct {
 	ServerEnv []string
 	// AgentYAML are further lines of the agent's settings, at top level.
 	AgentYAML string
+	// SstatPerMinute is how often the agent samples running jobs; 0 is never, as by default.
+	SstatPerMinute int
 	// Programs holds ergon and ergon-agent when they are not those of the harness.
 	Programs string
 	// StateMB puts the agent's state on a file system of its own with that many megabytes, so that it can be filled.

@@ -79,8 +79,9 @@ type Report struct {
 
 // Metric is one number with where it comes from.
 type Metric struct {
-	Value  *float64 `json:"value"`
-	Unit   string   `json:"unit"`
-	Bound  string   `json:"bound"`
-	Source string   `json:"source"`
+	Value   *float64 `json:"value"`
+	Unit    string   `json:"unit"`
+	Bound   string   `json:"bound"`
+	Source  string   `json:"source"`
+	Reasons []string `json:"reasons"`
 }

@@ -268,7 +268,12 @@ func (c *Client) postRows(ctx context.Context, batch api.AccountingBatch, rows [
 		return fmt.Errorf("sending accounting: %w", err)
 	}
 	if r := resp.JSON200; r != nil && r.Bad != nil && len(*r.Bad) > 0 {
-		c.opt.Log.Warn("the control plane could not read accounting rows", "rows", len(*r.Bad), "first", (*r.Bad)[0].Reason)
+		rows, first := slog.Int("rows", len(*r.Bad)), slog.String("first", (*r.Bad)[0].Reason)
+		if batch.SampledAt != nil { // accounting of a job comes a minute or two after its start
+			c.opt.Log.Debug("the control plane has no use for samples yet", rows, first)
+			return nil
+		}
+		c.opt.Log.Warn("the control plane could not read accounting rows", rows, first)
 	}
 	return nil
 }
