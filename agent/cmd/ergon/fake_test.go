@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergon-hpc/ergon/agent/internal/session"
+	"github.com/ergon-hpc/ergon/agent/internal/slurm/slurmtest"
 	"github.com/ergon-hpc/ergon/shared/api"
 	"github.com/ergon-hpc/ergon/shared/efficiency"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
@@ -71,7 +72,7 @@ func (d *desk) command(name, script string) {
 		dir = d.t.TempDir()
 		d.env["BIN"], d.env["PATH"] = dir, dir+":/usr/bin:/bin"
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+	if err := slurmtest.WriteProgram(filepath.Join(dir, name), "#!/bin/sh\n"+script, 0o700); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ergon-hpc/ergon/agent/internal/slurm/slurmtest"
 )
 
 // hung is the world that stands still at a point: time runs out there, and only the deadline can bring sbatch about.
@@ -222,7 +224,7 @@ func TestTwoProgramsOfOursDoNotTakeEachOtherForSbatch(t *testing.T) {
 	var path []string
 	for _, name := range []string{"ergon", "ergon-sbatch"} {
 		links := filepath.Join(dir, "links-to-"+name)
-		err := errors.Join(os.Mkdir(links, 0o700), os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700),
+		err := errors.Join(os.Mkdir(links, 0o700), slurmtest.WriteProgram(filepath.Join(dir, name), "#!/bin/sh\n", 0o700),
 			os.Symlink(filepath.Join(dir, name), filepath.Join(links, "sbatch")))
 		if err != nil {
 			t.Fatal(err)

@@ -428,7 +428,7 @@ func TestFindSbatchSkipsOurselves(t *testing.T) {
 	dir, genuine := t.TempDir(), t.TempDir()
 	self := filepath.Join(dir, "ergon")
 	for _, p := range []string{self, filepath.Join(genuine, "sbatch")} {
-		if err := os.WriteFile(p, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		if err := slurmtest.WriteProgram(p, "#!/bin/sh\n", 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

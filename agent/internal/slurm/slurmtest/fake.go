@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,12 +44,20 @@ func New(t testing.TB) *Fake {
 func (f *Fake) write(name, text string, mode os.FileMode) {
 	f.t.Helper()
 	temp := filepath.Join(f.Dir, name+".new")
-	if err := os.WriteFile(temp, []byte(text), mode); err != nil {
+	if err := WriteProgram(temp, text, mode); err != nil {
 		f.t.Fatal(err)
 	}
 	if err := os.Rename(temp, filepath.Join(f.Dir, name)); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// WriteProgram writes a file that is executed next. A child that another test forks meanwhile would hold it open for writing
+// until its own exec, and executing it would fail with ETXTBSY (https://go.dev/issue/22315); so nobody forks meanwhile.
+func WriteProgram(path, text string, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(text), mode)
 }
 
 // Answer sets what a command prints on stdout.
