@@ -37,7 +37,7 @@ func TestDiskOfTheServerFull(t *testing.T) {
 	reserved := reserve(t, "late.bin", late)
 	running, end := submitOpen(t)
 	alice.WaitJob(t, running, "RUNNING", func(j site.Job) bool { return j.State == "RUNNING" })
-	processes, logged := world.Processes("ergon-server"), len(world.Logs())
+	processes, logged := world.Processes("ergon-server"), world.Logged()
 
 	filler := filepath.Join(world.DataDir(), "filler")
 	fillServer(t, filler)
@@ -53,7 +53,7 @@ func TestDiskOfTheServerFull(t *testing.T) {
 	})
 	waitSlurm(t, other, "COMPLETED")
 	time.Sleep(5 * time.Second) // what the log says of a disk that stays full
-	saysSoOnce(t, world.Logs()[logged:])
+	saysSoOnce(t, logged())
 
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)

@@ -136,6 +136,25 @@ func (s *Site) Logs() string {
 	return b.String()
 }
 
+// Logged gives what all services log from now on: in Logs they stand one behind the other, so that a length of it marks no moment.
+func (s *Site) Logged() (since func() string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := map[*harness.Process]int{}
+	for _, p := range s.past {
+		before[p] = len(p.Log())
+	}
+	return func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var b strings.Builder
+		for _, p := range s.past {
+			b.WriteString(p.Log()[before[p]:])
+		}
+		return b.String()
+	}
+}
+
 // Root runs one of Slurm's commands as root on the agent's side, and fails the test when it fails.
 func (s *Site) Root(t testing.TB, args ...string) string {
 	t.Helper()

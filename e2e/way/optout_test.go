@@ -52,7 +52,7 @@ func TestWhoHasNoAccountObjectsOnTheLoginNode(t *testing.T) {
 	harness.Need(t, world)
 	world.LogOnFailure(t)
 	_ = carol.Run(t, "ergon", "unlink", "--yes") // refused where no test before this one has linked her
-	before := jobsOf(t) // what came to her account stays the account's
+	before := jobsOf(t)                          // what came to her account stays the account's
 	const script = "#!/bin/sh\n#SBATCH --job-name=carolsown --mem=20M --output=/dev/null\nsleep 1\n"
 	carol.Sbatch(t, script)
 	waitCount(t, "carol", before["carol"]+1)
