@@ -43,7 +43,8 @@ type Erasure struct {
 // Store keeps sagas, and removes rows.
 type Store interface {
 	// Begin freezes the account and writes the saga, in one transaction. If there is one already it gives that. quiet is when
-	// it is quiet if the account has uploads whose URLs may be in use; else it is quiet at once. NotFound.
+	// it is quiet if the account has uploads whose URLs may be in use, or an export is being made; else it is quiet at once.
+	// NotFound.
 	Begin(ctx context.Context, e Erasure, quiet time.Time) (Erasure, error)
 	Erasure(ctx context.Context, id string) (Erasure, error) // NotFound
 	// OpenErasures gives those that are not done, oldest first.

@@ -50,7 +50,7 @@ type ExportStore interface {
 	Export(ctx context.Context, id string) (Export, error) // NotFound
 	// OpenExports gives those that are due, and those that are ready and were to be removed by now.
 	OpenExports(ctx context.Context, now time.Time, limit int) ([]Export, error)
-	SaveExport(ctx context.Context, e Export) error
+	SaveExport(ctx context.Context, e Export) error // NotFound: it went with its account
 	// Dump hands over every row about the account, table by table.
 	Dump(ctx context.Context, userID string, emit func(table string, row Row) error) error
 }
@@ -123,7 +123,16 @@ func (s *Service) workOn(ctx context.Context, e Export) error {
 	if err != nil {
 		e.LastError = string(apperr.CodeOf(err))
 	}
-	return errors.Join(err, s.Exports.SaveExport(context.WithoutCancel(ctx), e))
+	return errors.Join(err, s.save(context.WithoutCancel(ctx), e))
+}
+
+// save removes an archive whose account was deleted while it was made: nobody else knows of it then.
+func (s *Service) save(ctx context.Context, e Export) error {
+	err := s.Exports.SaveExport(ctx, e)
+	if apperr.Is(err, apperr.NotFound) {
+		return s.Archive.Delete(ctx, e.Key)
+	}
+	return err
 }
 
 func (s *Service) makeArchive(ctx context.Context, e *Export) error {

@@ -77,12 +77,12 @@ func (st Erasures) Begin(ctx context.Context, e erasure.Erasure, quiet time.Time
 		if err != nil {
 			return fmt.Errorf("freezing an account: %w", err)
 		}
-		var open int64
-		if err := tx.Model(&uploadRow{}).Where("user_id = ? AND closed = ?", e.UserID, false).Count(&open).Error; err != nil {
-			return fmt.Errorf("counting uploads: %w", err)
+		open, err := underWay(tx, e.UserID)
+		if err != nil {
+			return err
 		}
 		row := erasureRowOf(e)
-		if open > 0 {
+		if open {
 			row.QuietAt = At(quiet)
 		}
 		if err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "user_id"}}, DoNothing: true}).Create(&row).Error; err != nil {
@@ -91,6 +91,18 @@ func (st Erasures) Begin(ctx context.Context, e erasure.Erasure, quiet time.Time
 		return tx.Take(&found, "user_id = ?", e.UserID).Error
 	})
 	return found.domain(), err
+}
+
+// underWay says whether bytes of an account may still come: by URLs of its uploads, or from whoever makes an archive of it now.
+func underWay(tx *gorm.DB, userID string) (bool, error) {
+	var uploads, archives int64
+	if err := tx.Model(&uploadRow{}).Where("user_id = ? AND closed = ?", userID, false).Count(&uploads).Error; err != nil {
+		return false, fmt.Errorf("counting uploads: %w", err)
+	}
+	if err := tx.Model(&exportRow{}).Where("user_id = ? AND status = ?", userID, string(erasure.Due)).Count(&archives).Error; err != nil {
+		return false, fmt.Errorf("counting exports: %w", err)
+	}
+	return uploads+archives > 0, nil
 }
 
 // Erasure finds a receipt.

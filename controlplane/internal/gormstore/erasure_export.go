@@ -79,9 +79,13 @@ func (st Erasures) OpenExports(ctx context.Context, now time.Time, limit int) ([
 // SaveExport writes what changes.
 func (st Erasures) SaveExport(ctx context.Context, e erasure.Export) error {
 	return st.s.Tx(ctx, func(tx *gorm.DB) error {
-		return tx.Model(&exportRow{}).Where("id = ?", e.ID).Updates(map[string]any{
+		res := tx.Model(&exportRow{}).Where("id = ?", e.ID).Updates(map[string]any{
 			"status": string(e.Status), "size_bytes": e.SizeBytes, "sha256": e.SHA256, "last_error": e.LastError, "updated_at": At(e.UpdatedAt),
-		}).Error
+		})
+		if res.Error == nil && res.RowsAffected == 0 {
+			return gorm.ErrRecordNotFound
+		}
+		return res.Error
 	})
 }
 
