@@ -129,14 +129,7 @@ func (a *attempt) forcedCPUs() float64 {
 // keep. Sure is what whole cores explain, a partition that gives whole nodes, and a submit line without a script.
 func (a *attempt) forcedByGuess() bool {
 	forced := a.forcedCPUs()
-	if forced == 0 || a.rec == nil {
-		return false
-	}
-	if p, _ := a.in.Cluster.partition(a.job.Partition); p.Exclusive {
-		return false
-	}
-	line := a.rec.Get("SubmitLine")
-	if strings.Contains(line, " --wrap") || line != "" && !strings.HasPrefix(line, "sbatch") && !strings.Contains(line, "/sbatch ") {
+	if forced == 0 || !a.scriptMayAsk() {
 		return false
 	}
 	threads, known := value(a.job.ThreadsPerCore)
@@ -147,12 +140,53 @@ func (a *attempt) forcedByGuess() bool {
 	return forced > float64(max(1, nodes)*(threads-1))
 }
 
+// scriptMayAsk: a script that nobody kept may have asked for more than accounting knows, such as the whole node.
+func (a *attempt) scriptMayAsk() bool {
+	if a.rec == nil {
+		return false
+	}
+	if p, _ := a.in.Cluster.partition(a.job.Partition); p.Exclusive {
+		return false
+	}
+	line := a.rec.Get("SubmitLine")
+	return !strings.Contains(line, " --wrap") && (line == "" || strings.HasPrefix(line, "sbatch") || strings.Contains(line, "/sbatch "))
+}
+
+// forcedGPUs is how many GPUs came with a whole node that the site gave: more than ReqTRES asked for, unless the user
+// asked for exclusive nodes. Without ReqTRES it is not known what was asked, and nothing is forced.
+func (a *attempt) forcedGPUs() float64 {
+	gpus, _ := value(a.job.GPUs)
+	if a.rec == nil || a.exclusiveAsked() {
+		return 0
+	}
+	list := a.rec.TRES("ReqTRES")
+	asked := list.GPUs()
+	if list.Empty() || asked.Kind != slurmfmt.Known && asked.Kind != slurmfmt.Missing {
+		return 0
+	}
+	return float64(max(0, gpus-asked.N))
+}
+
+// wastedGPU may be more where a script may have asked for the whole node.
+func (a *attempt) wastedGPU(acc *Account, util amount) amount {
+	m := wastedAmount(acc, util)
+	if m.ok && acc.Forced > 0 && a.scriptMayAsk() {
+		return m.lowerBecause(ScriptUnknown)
+	}
+	return m
+}
+
+// lowerBecause says that the truth may be more, and why.
+func (m amount) lowerBecause(why Reason) amount {
+	m.bound = m.bound.and(Lower)
+	return m.because(why)
+}
+
 // wastedCPU is at least what the ledger says where a part of the forced may have been the user's own wish.
 func (a *attempt) wastedCPU(acc *Account, used amount) amount {
 	m := wastedAmount(acc, used)
 	if m.ok && acc.Forced > 0 && a.forcedByGuess() {
-		m.bound = m.bound.and(Lower)
-		m = m.because(ScriptUnknown)
+		return m.lowerBecause(ScriptUnknown)
 	}
 	return m
 }
@@ -197,6 +231,7 @@ func (a *attempt) gpuAccount(util amount, cause Cause) *Account {
 	p := parts{allocated: float64(gpus) * a.elapsed(), usedOK: util.ok, cause: cause, bound: util.bound}
 	p.used = p.allocated * util.value / 100
 	p.unmeasured = a.unmeasured(util, p.allocated)
+	p.forced = a.forcedGPUs() * a.elapsed()
 	return balance(p)
 }
 

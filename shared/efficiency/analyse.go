@@ -116,7 +116,7 @@ func (a *attempt) amounts(q quantities, l Ledger, b bills) map[MetricName]amount
 		EnergyDelayProduct:         a.energyDelay(q.energy),
 		WastedCPU:                  a.wastedCPU(l.CoreS, q.cpu),
 		WastedMemory:               wastedAmount(l.ByteS, q.memory),
-		WastedGPU:                  wastedAmount(l.GPUS, q.gpuUtil),
+		WastedGPU:                  a.wastedGPU(l.GPUS, q.gpuUtil),
 		Cost:                       b.cost,
 		Carbon:                     b.carbon,
 	}

@@ -11,10 +11,13 @@ func (v view) gpus() float64 {
 	return float64(n)
 }
 
+// askedGPUs leaves out those that came with a whole node: nobody can ask for fewer of them.
+func (v view) askedGPUs() float64 { return v.gpus() - v.a.forcedGPUs() }
+
 func idleGPURule(v view) *Finding {
 	util, ok := v.value(GPUUtilization)
-	idle, gpus := v.idleGPUs(), v.gpus()
-	if !ok || idle == 0 || !v.long() {
+	idle, gpus := v.idleGPUs()-v.a.forcedGPUs(), v.askedGPUs()
+	if !ok || idle <= 0 || !v.long() {
 		return nil
 	}
 	f := &Finding{
@@ -93,14 +96,18 @@ func (a *attempt) gpuOfTasks() (all []float64) {
 
 func lowGPURule(v view) *Finding {
 	util, ok := v.value(GPUUtilization)
-	if !ok || v.gpus() == 0 || v.idleGPUs() > 0 || util >= v.t.LowGPUPercent || !v.long() || v.r.Metrics[GPUUtilization].Bound == Lower {
+	asked := v.askedGPUs()
+	if !ok || asked == 0 || v.idleGPUs() > v.a.forcedGPUs() || !v.long() || v.r.Metrics[GPUUtilization].Bound == Lower {
+		return nil
+	}
+	if util *= v.gpus() / asked; util >= v.t.LowGPUPercent {
 		return nil
 	}
 	return &Finding{
 		Rule: RuleLowGPU, Severity: Info,
-		Text:     fmt.Sprintf("The job used %s only %s of the time.", gpuText(v.gpus()), percent(util)),
+		Text:     fmt.Sprintf("The job used %s only %s of the time.", gpuText(asked), percent(util)),
 		Change:   "Find what the GPU waits for: reading data, too small batches, or work that runs on the CPU.",
-		Evidence: evidence{}.num("gpu_utilization_percent", util).num("gpus", v.gpus()),
+		Evidence: evidence{}.num("gpu_utilization_percent", util).num("gpus", asked),
 		Wasted:   Wasted{GPUS: v.idle(gpuS)},
 	}
 }
