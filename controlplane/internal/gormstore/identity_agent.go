@@ -170,7 +170,11 @@ func (s *Store) InsertEnrolment(ctx context.Context, e identity.Enrolment) error
 
 // VoidEnrolments uses up the tokens that an account made.
 func (s *Store) VoidEnrolments(ctx context.Context, userID string, now time.Time) error {
-	return mapErr(s.q(ctx).Model(&enrolmentRow{}).Where("created_by = ? AND used_at IS NULL", userID).Update("used_at", At(now)).Error)
+	return mapErr(voidEnrolments(s.q(ctx), userID, now))
+}
+
+func voidEnrolments(q *gorm.DB, userID string, now time.Time) error {
+	return q.Model(&enrolmentRow{}).Where("created_by = ? AND used_at IS NULL", userID).Update("used_at", At(now)).Error
 }
 
 // RedeemEnrolment uses a token once and stores the agent; when that fails the token is as before.

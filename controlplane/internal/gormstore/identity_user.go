@@ -92,6 +92,20 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change identity.UserC
 	return wantRow(s.q(ctx).Model(&userRow{}).Where("id = ?", id).Updates(set))
 }
 
+// ReplacePassword stores a hash and ends the sessions and enrolments of before.
+func (s *Store) ReplacePassword(ctx context.Context, c identity.PasswordChange) error {
+	return s.Tx(ctx, func(tx *gorm.DB) error {
+		if err := wantRow(tx.Model(&userRow{}).Where("id = ?", c.UserID).Update("pw_hash", c.Hash)); err != nil {
+			return err
+		}
+		if err := voidEnrolments(tx, c.UserID, c.Now); err != nil {
+			return err
+		}
+		_, err := revokeSessions(tx, identity.SessionFilter{UserID: c.UserID, Except: c.Except}, c.Now)
+		return err
+	})
+}
+
 // nullTime is NULL for the zero time.
 func nullTime(t time.Time) any {
 	if t.IsZero() {

@@ -249,17 +249,16 @@ func (s *Service) ChangePassword(ctx context.Context, oldPassword, newPassword s
 	return errors.Join(s.st.Throttle.ForgetAttempts(ctx, s.names.of(u.Username)), s.record(ctx, "user.password", u.ID, nil))
 }
 
-// setPassword stores a password and ends the user's sessions, except one.
+// setPassword stores a password and ends the user's sessions, except one, and what would enrol agents: all or nothing.
 func (s *Service) setPassword(ctx context.Context, userID, password, except string) error {
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	if err := s.st.Users.UpdateUser(ctx, userID, UserChange{PWHash: &hash}); err != nil {
-		return err
+	err = s.st.Users.ReplacePassword(ctx, PasswordChange{UserID: userID, Hash: hash, Except: except, Now: s.now()})
+	if err != nil {
+		return fmt.Errorf("replacing the password: %w", err)
 	}
-	if err := s.st.Enrolments.VoidEnrolments(ctx, userID, s.now()); err != nil {
-		return err
-	}
-	return s.endSessions(ctx, SessionFilter{UserID: userID, Except: except})
+	s.sessions.forget("")
+	return nil
 }

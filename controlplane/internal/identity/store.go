@@ -18,6 +18,16 @@ type UserStore interface {
 	UserByID(ctx context.Context, id string) (User, error)
 	ListUsers(ctx context.Context) ([]User, error)
 	UpdateUser(ctx context.Context, id string, change UserChange) error
+	// ReplacePassword does all of the change in one transaction, or nothing: no password is new while a session lives that
+	// was begun under the old one.
+	ReplacePassword(ctx context.Context, change PasswordChange) error
+}
+
+// PasswordChange is a new password of a user, and the one session that it leaves: none when Except is empty. What would enrol
+// agents goes with the others.
+type PasswordChange struct {
+	UserID, Hash, Except string
+	Now                  time.Time
 }
 
 // UserChange says what to change; nil leaves it.
