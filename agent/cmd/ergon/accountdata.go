@@ -90,12 +90,15 @@ func (a *app) exportAccount(ctx context.Context, out string, wait time.Duration)
 	if out == "" {
 		out = "ergon-export-" + e.ExportId.String() + ".zip"
 	}
-	if err := fetch(ctx, out, *e.Get, api.FileObject{Size: *e.Size, Sha256: *e.Sha256}); err != nil {
+	if err := (stager{silence: exportSilence}).fetch(ctx, out, *e.Get, api.FileObject{Size: *e.Size, Sha256: *e.Sha256}); err != nil {
 		return fmt.Errorf("downloading the archive: %w", err)
 	}
 	fmt.Fprintf(a.Out, "Saved as %s (%s).\n", term.Clean(out), bytesText(*e.Size))
 	return nil
 }
+
+// exportSilence is how long the store may send nothing of an archive; nobody's submission waits for it.
+const exportSilence = time.Minute
 
 // exportPoll is between questions whether an archive is there; it takes a second or minutes.
 const exportPoll = time.Second

@@ -24,6 +24,8 @@ type app struct {
 	Now      func() time.Time
 
 	server string // --server
+	// silence is how long staging waits for a byte; 0 is stageSilence.
+	silence time.Duration
 }
 
 // Exit codes of ergon; `ergon sbatch` passes sbatch's own code through instead. docs/cli.md holds the same table.

@@ -18,40 +18,71 @@ import (
 	"github.com/google/uuid"
 )
 
-// stage brings the inputs of a script (ids or names of stored files) into dir and verifies each against its checksum.
+// stageSilence is how long server and store may say nothing while sbatch waits for an input.
+const stageSilence = 10 * time.Second
+
+// fetchTimeout bounds one input's download.
+const fetchTimeout = time.Hour
+
+// stager brings inputs into a directory. Each call of the server, and each pause of the store, may last silence.
+type stager struct {
+	client  *api.ClientWithResponses
+	dir     string
+	silence time.Duration
+}
+
+// stage brings the inputs of a script (ids or names of stored files) into dir and verifies each against its checksum. It
+// ends with ctx, and leaves nothing of an input that did not come whole.
 func (a *app) stage(ctx context.Context, dir string, inputs []string) error {
 	m, err := a.sessions()
 	if err != nil {
 		return err
 	}
-	client, err := m.API(ctx)
+	s := stager{dir: dir, silence: a.silence}
+	if s.silence == 0 {
+		s.silence = stageSilence
+	}
+	asked, cancel := context.WithTimeout(ctx, s.silence)
+	s.client, err = m.API(asked)
+	cancel()
 	if err != nil {
 		return err
 	}
 	for _, name := range inputs {
-		if err := stageOne(ctx, client, dir, name); err != nil {
+		if err := s.one(ctx, name); err != nil {
 			return fmt.Errorf("input %q: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func stageOne(ctx context.Context, client *api.ClientWithResponses, dir, name string) error {
-	id, err := inputID(ctx, client, name)
+func (s stager) one(ctx context.Context, name string) error {
+	file, get, err := s.link(ctx, name)
 	if err != nil {
 		return err
 	}
-	resp, err := client.PresignDownloadWithResponse(ctx, &api.PresignDownloadParams{Id: id})
+	return s.fetch(ctx, filepath.Join(s.dir, path.Base(file.Name)), get, file)
+}
+
+// link asks the server where the input is.
+func (s stager) link(ctx context.Context, name string) (file api.FileObject, get api.PresignedRequest, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.silence)
+	defer cancel()
+	id, err := inputID(ctx, s.client, name)
 	if err != nil {
-		return outbound.Explain("the server", err)
+		return file, get, err
+	}
+	resp, err := s.client.PresignDownloadWithResponse(ctx, &api.PresignDownloadParams{Id: id})
+	if err != nil {
+		return file, get, outbound.Explain("the server", err)
 	}
 	if err := outbound.Check(resp.HTTPResponse, resp.ApplicationproblemJSONDefault, http.StatusOK); err != nil {
-		return err
+		return file, get, err
 	}
 	if resp.JSON200 == nil {
-		return errors.New("the server answered without a link")
+		return file, get, errors.New("the server answered without a link")
 	}
-	return fetch(ctx, filepath.Join(dir, path.Base(resp.JSON200.File.Name)), resp.JSON200.Get, resp.JSON200.File)
+	return resp.JSON200.File, resp.JSON200.Get, nil
 }
 
 // inputID takes an id as it is and looks a name up; a name that stands for several files gives the newest.
@@ -78,32 +109,18 @@ func inputID(ctx context.Context, client *api.ClientWithResponses, name string) 
 	return newest.Id, nil
 }
 
-// fetchTimeout bounds one input's download.
-const fetchTimeout = time.Hour
-
 // fetch writes beside the target and renames only what has the right length and checksum.
-func fetch(ctx context.Context, target string, get api.PresignedRequest, file api.FileObject) (err error) {
+func (s stager) fetch(ctx context.Context, target string, get api.PresignedRequest, file api.FileObject) (err error) {
 	if err := outbound.CheckStoreURL(get.Url); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, get.Url, nil)
+	body, err := s.open(ctx, get)
 	if err != nil {
-		return errors.New("the server gave an unusable link")
+		return err
 	}
-	for k, v := range get.Headers {
-		req.Header.Set(k, v)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if err != nil {
-		return outbound.Explain("the store", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the store answered %d", resp.StatusCode)
-	}
+	defer body.Close()
 	temp, err := os.CreateTemp(filepath.Dir(target), ".ergon-input.*")
 	if err != nil {
 		return err
@@ -114,7 +131,7 @@ func fetch(ctx context.Context, target string, get api.PresignedRequest, file ap
 		}
 	}()
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(temp, sum), io.LimitReader(resp.Body, file.Size+1))
+	n, err := io.Copy(io.MultiWriter(temp, sum), io.LimitReader(body, file.Size+1))
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
@@ -122,4 +139,68 @@ func fetch(ctx context.Context, target string, get api.PresignedRequest, file ap
 		return errors.New("what the store sent is not what was stored (length or checksum differs)")
 	}
 	return os.Rename(temp.Name(), target)
+}
+
+// open gives the body of the store's answer. The request ends when neither headers nor bytes of the body come for silence.
+func (s stager) open(ctx context.Context, get api.PresignedRequest) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, get.Url, nil)
+	if err != nil {
+		cancel(nil)
+		return nil, errors.New("the server gave an unusable link")
+	}
+	for k, v := range get.Headers {
+		req.Header.Set(k, v)
+	}
+	w := &watched{ctx: ctx, end: cancel, silence: s.silence}
+	w.timer = time.AfterFunc(s.silence, func() { cancel(fmt.Errorf("the store has sent nothing for %s", s.silence)) })
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req) //nolint:bodyclose // watched.Close does
+	if err != nil {
+		return nil, errors.Join(w.why(outbound.Explain("the store", err)), w.Close())
+	}
+	w.body = resp.Body
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("the store answered %d", resp.StatusCode), w.Close())
+	}
+	return w, nil
+}
+
+// watched is a body whose every byte puts the end of the request off.
+type watched struct {
+	ctx     context.Context //nolint:containedctx // the one of the request that the body belongs to
+	end     context.CancelCauseFunc
+	body    io.ReadCloser
+	timer   *time.Timer
+	silence time.Duration
+}
+
+// Read says of a stall that it was one.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.body.Read(p)
+	if n > 0 {
+		w.timer.Reset(w.silence)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = w.why(err)
+	}
+	return n, err //nolint:wrapcheck // io.Reader's contract: io.EOF as it is
+}
+
+// why gives the cause where the request was ended from here.
+func (w *watched) why(err error) error {
+	if cause := context.Cause(w.ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// Close ends the request.
+func (w *watched) Close() error {
+	w.timer.Stop()
+	w.end(nil)
+	if w.body == nil {
+		return nil
+	}
+	return w.body.Close()
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +30,15 @@ func (s *site) keep(name, stored, sent string, created time.Time) uuid.UUID {
 func (d *desk) stageAt(inputs ...string) (dir string, err error) {
 	d.t.Helper()
 	dir = d.t.TempDir()
-	a := &app{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &d.err, Env: func(name string) string { return d.env[name] }, Now: func() time.Time { return now }}
-	return dir, a.stage(d.t.Context(), dir, inputs)
+	return dir, d.stager(300*time.Millisecond).stage(d.t.Context(), dir, inputs)
+}
+
+// stager is an app that waits so long for a byte.
+func (d *desk) stager(silence time.Duration) *app {
+	return &app{
+		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &d.err, Env: func(name string) string { return d.env[name] }, Now: func() time.Time { return now },
+		silence: silence,
+	}
 }
 
 func inDir(t *testing.T, dir string) (names []string) {
@@ -50,7 +60,8 @@ func TestInputsAreBroughtByNameAndByIDAndTheNewestOfANameCounts(t *testing.T) {
 	s.keep("mesh.h5", "new", "new", now)
 	s.keep("mesh.h5", "older", "older", now.Add(-2*time.Hour))
 	id := s.keep("deep/er/start.cfg", "by id", "by id", now)
-	dir, err := d.stageAt("mesh.h5", id.String())
+	dir := t.TempDir()
+	err := d.stager(0).stage(t.Context(), dir, []string{"mesh.h5", id.String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,5 +108,107 @@ func TestInputsNeedALogin(t *testing.T) {
 	d.env["ERGON_CONFIG_DIR"] = t.TempDir()
 	if _, err := d.stageAt("mesh.h5"); err == nil || !strings.Contains(err.Error(), "ergon login") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// store has the site answer for the contents of its files in another way.
+func (s *site) store(answer http.HandlerFunc) {
+	inner := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/store/") {
+			answer(w, r)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// hung answers nothing more until the client gives up.
+func hung(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func stalled(w http.ResponseWriter, r *http.Request) {
+	_, _ = w.Write([]byte("ri"))
+	_ = http.NewResponseController(w).Flush()
+	hung(w, r)
+}
+
+func TestAStoreThatGoesSilentHoldsNoSubmissionForLong(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{"at once": hung, "in the middle": stalled} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			s := d.login()
+			s.keep("mesh.h5", "right", "right", now)
+			s.store(answer)
+			began := time.Now()
+			dir, err := d.stageAt("mesh.h5")
+			if err == nil || !strings.Contains(err.Error(), `input "mesh.h5": the store has sent nothing for 300ms`) {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(began); took > stageSilence {
+				t.Errorf("it took %s", took)
+			}
+			if left := inDir(t, dir); len(left) != 0 {
+				t.Errorf("left in the directory: %q", left)
+			}
+		})
+	}
+}
+
+// A store that is slow but goes on is waited for, however long the whole takes.
+func TestASlowStoreIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s := d.login()
+	s.keep("mesh.h5", "0123456789", "", now)
+	s.store(func(w http.ResponseWriter, _ *http.Request) {
+		for _, b := range []byte("0123456789") {
+			time.Sleep(50 * time.Millisecond)
+			_, _ = w.Write([]byte{b})
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	if _, err := d.stageAt("mesh.h5"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAServerThatIsDeadOrGoesSilentHoldsNoSubmissionForLong(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*site){
+		"dead":   func(s *site) { s.Close() },
+		"silent": func(s *site) { s.Config.Handler = http.HandlerFunc(hung) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			s := d.login()
+			s.keep("mesh.h5", "right", "right", now)
+			spoil(s)
+			began := time.Now()
+			if _, err := d.stageAt("mesh.h5"); err == nil || !strings.Contains(err.Error(), `input "mesh.h5": cannot reach the server`) {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(began); took > stageSilence {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestStagingEndsWhenItIsToldTo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s := d.login()
+	s.keep("mesh.h5", "right", "right", now)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.store(func(w http.ResponseWriter, r *http.Request) { cancel(); stalled(w, r) })
+	dir := t.TempDir()
+	if err := d.stager(time.Minute).stage(ctx, dir, []string{"mesh.h5"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if left := inDir(t, dir); len(left) != 0 {
+		t.Errorf("left in the directory: %q", left)
 	}
 }

@@ -188,7 +188,7 @@ var passed = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscal
 // catch takes them to the end of the process: what comes before sbatch has started is passed on when it has. The runtime
 // changes threads twice for each signal, so this goes on beside the rest, and sbatch does not wait for it: a signal that
 // comes even earlier ends us alone, as it may end sbatch after the job was accepted. What was ignored, as by nohup, stays so.
-func catch() <-chan chan os.Signal {
+func catch() chan chan os.Signal {
 	ready := make(chan chan os.Signal, 1)
 	go func() {
 		signals := make(chan os.Signal, 8)

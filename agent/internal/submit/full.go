@@ -26,6 +26,8 @@ func (c Call) BesideFull() Call {
 		var said strings.Builder
 		cmd := exec.CommandContext(ctx, ergon, append([]string{InputsCommand, dir}, inputs...)...)
 		cmd.Env, cmd.Stderr = c.Environ, &said
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it removes what is half there
+		cmd.WaitDelay = stageEnd / 2
 		err := cmd.Run()
 		if text := strings.TrimPrefix(strings.TrimSpace(said.String()), "ergon: "); err != nil && text != "" {
 			return errors.New(text)

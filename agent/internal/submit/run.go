@@ -2,7 +2,6 @@ package submit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -61,7 +60,9 @@ func Run(c Call) (int, error) {
 	}
 	if !p.tells() && p.plan.stdin == nil {
 		c.alone(p)
-		c.stage(&p.plan)
+		if ended := c.stageAlone(&p); ended != 0 {
+			return stopped(ended).passOn()
+		}
 		return exitNoSbatch, become(p)
 	}
 	return c.supervise(p)
@@ -169,13 +170,21 @@ func (c Call) supervise(p prepared) (int, error) {
 		c.warn(ctx, p.plan, !told)
 		cancel()
 	}
-	c.stage(&p.plan)
-	run := c.child(p, caught)
-	c.at("wrapper.sbatch.after")
+	run := c.submit(&p, caught)
 	if p.tells() {
 		c.report(p, run, told)
 	}
 	return run.passOn()
+}
+
+// submit brings the inputs and runs sbatch, which a signal in the first keeps from being started.
+func (c Call) submit(p *prepared, caught chan chan os.Signal) outcome {
+	if ended := c.stage(&p.plan, caught); ended != 0 {
+		return stopped(ended)
+	}
+	run := c.child(*p, caught)
+	c.at("wrapper.sbatch.after")
+	return run
 }
 
 // report tells the agent. The prompt waits for its answer only where the tag does not say the same: there is no job, or
@@ -217,18 +226,4 @@ func (o outcome) passOn() (int, error) {
 		time.Sleep(100 * time.Millisecond) // a signal that we were started to ignore: the code says it
 	}
 	return o.code, nil
-}
-
-func (c Call) stage(p *plan) {
-	if len(p.inputs) == 0 || p.inputDir == "" {
-		return
-	}
-	err := errors.New("this build cannot")
-	if c.Stage != nil {
-		err = c.Stage(context.Background(), p.inputDir, p.inputs)
-	}
-	if err != nil {
-		c.say(p.args, "inputs were not brought here, and ERGON_INPUT_DIR is not set: "+err.Error())
-		p.env = setenv(p.env, map[string]string{"ERGON_INPUT_DIR": ""})
-	}
 }

@@ -13,6 +13,16 @@ import (
 // atTerminal runs the wrapper with its stderr on a pseudo terminal (pty(7)) and gives what a human reads.
 func (b *bench) atTerminal(stdin string, args ...string) string {
 	b.t.Helper()
+	return b.onTerminal(stdin, func(cmd *exec.Cmd) {
+		if err := cmd.Run(); err != nil {
+			b.t.Fatal(err)
+		}
+	}, args...)
+}
+
+// onTerminal has run do it.
+func (b *bench) onTerminal(stdin string, run func(*exec.Cmd), args ...string) string {
+	b.t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		b.t.Skipf("this machine gives no terminals to tests: %v", err)
@@ -32,9 +42,7 @@ func (b *bench) atTerminal(stdin string, args ...string) string {
 	defer slave.Close()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env, cmd.Dir, cmd.Stderr, cmd.Stdin = b.env, b.home, slave, strings.NewReader(stdin)
-	if err := cmd.Run(); err != nil {
-		b.t.Fatal(err)
-	}
+	run(cmd)
 	if _, err := slave.WriteString("end\n"); err != nil {
 		b.t.Fatal(err)
 	}

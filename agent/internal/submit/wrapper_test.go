@@ -2,8 +2,10 @@ package submit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,9 @@ func TestMain(m *testing.M) {
 	c.User = func() string { return "alice" }
 	h := hand{hang: os.Getenv("TEST_WRAPPER_HANG"), late: strings.Split(os.Getenv("TEST_WRAPPER_LATE"), ",")}
 	c.limit, c.At = h.limit, h.at
+	if dir := os.Getenv("TEST_WRAPPER_STAGE"); dir != "" {
+		c.Stage = hangIn(dir)
+	}
 	code, err := Run(c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -66,5 +71,14 @@ func (h *hand) at(point string) {
 	h.mu.Unlock()
 	if h.out {
 		select {}
+	}
+}
+
+// hangIn is a stage that never comes to an end by itself. It leaves files in dir: begun, and ended.
+func hangIn(dir string) func(ctx context.Context, _ string, _ []string) error {
+	return func(ctx context.Context, _ string, _ []string) error {
+		err := os.WriteFile(filepath.Join(dir, "begun"), nil, 0o600)
+		<-ctx.Done()
+		return errors.Join(err, ctx.Err(), os.WriteFile(filepath.Join(dir, "ended"), nil, 0o600))
 	}
 }
