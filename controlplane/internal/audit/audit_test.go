@@ -301,8 +301,8 @@ func TestARowSaysWhoActedAndWithWhat(t *testing.T) {
 		"nobody yet":  {request, audit.Event{}, "anonymous  {}", ""},
 		"a login":     {request, audit.Event{Actor: "u1"}, "user u1 {}", ""},
 		"a session":   {as(principal.Principal{Kind: principal.User, ID: "u1", SessionID: "s1"}), audit.Event{}, `user u1 {"credential":"session:s1"}`, ""},
+		"an agent":    {as(principal.Principal{Kind: principal.Agent, ID: "a1", KeyID: "k1"}), audit.Event{}, `agent a1 {"credential":"key:k1"}`, ""},
 		"a program":   {as(principal.Principal{Kind: principal.User, ID: "u1", TokenID: "t1"}), audit.Event{Detail: map[string]string{"n": "1"}}, `user u1 {"credential":"token:t1","n":"1"}`, ""},
-		"an agent":    {as(principal.Principal{Kind: principal.Agent, ID: "a1"}), audit.Event{}, "agent a1 {}", ""},
 		"the server":  {context.Background(), audit.Event{}, "server  {}", ""},
 		"an operator": {principal.With(context.Background(), principal.Principal{Kind: principal.AdminCLI, ID: "uid:7", Private: map[string]string{"os_user": "olga"}}), audit.Event{}, "admin_cli uid:7 {}", "os_user:olga"},
 	}

@@ -162,7 +162,7 @@ func (s *Service) startSession(ctx context.Context, row Session, first string, l
 }
 
 func (s *Service) pair(userID, sessionID, refresh string) (TokenPair, error) {
-	access, err := s.tokens.issue(audienceUser, userID, sessionID, "user")
+	access, err := s.tokens.issue(audienceUser, userID, grant{SID: sessionID, Scope: "user"})
 	if err != nil {
 		return TokenPair{}, err
 	}

@@ -165,7 +165,7 @@ func (s *Service) AgentToken(ctx context.Context, assertion string) (token strin
 	if err := s.st.Agents.TouchAgent(ctx, a.ID, Touch{At: s.now(), Skew: s.skewOf(c.RegisteredClaims), Version: c.version()}); err != nil {
 		return "", 0, err
 	}
-	token, err = s.tokens.issue(audienceAgent, a.ID, "", scopesText(a.Scopes))
+	token, err = s.tokens.issue(audienceAgent, a.ID, grant{Scope: scopesText(a.Scopes), Key: thumbprint(a.PublicKey)})
 	return token, s.cfg.AccessTTL, err
 }
 

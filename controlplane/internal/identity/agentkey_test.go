@@ -59,3 +59,36 @@ func TestARotatedKeyOfAnAgentCountsAndTheOldOneNoMore(t *testing.T) {
 		}
 	})
 }
+
+// Each row of the audit log must say which of an agent's keys acted, also when another counts by now.
+func TestRowsOfAnAgentSayWhichOfItsKeysActed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
+		s := replica(t, st, newClock(), nil)
+		_, err := s.CreateCluster(ctx(), "hpc")
+		must(t, err)
+		token, _, err := s.EnrolToken(ctx(), "hpc", principal.AgentSystem, "")
+		must(t, err)
+		first, second := newAgentKey(t), newAgentKey(t)
+		a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login1", PublicKey: first.public(), Version: "1"})
+		must(t, err)
+		access, _, err := s.AgentToken(ctx(), first.assertion(t, s, a.ID, nil))
+		must(t, err)
+		must(t, s.RotateAgentKey(as(t, s, access), first.change(a.ID, second)))
+		next, _, err := s.AgentToken(ctx(), second.assertion(t, s, a.ID, nil))
+		must(t, err)
+		for uid, token := range map[int64]string{1001: access, 1002: next} { // the first token is valid until it expires
+			challenge, _, err := s.CreateChallenge(as(t, s, login(t, s, "alice").AccessToken), "hpc")
+			must(t, err)
+			link, err := s.ConfirmLink(as(t, s, token), confirmation(challenge, uid, "alice"))
+			must(t, err, s.DeleteLink(as(t, s, login(t, s, "alice").AccessToken), link.ID))
+		}
+		for action, keys := range map[string][]agentKey{"agent.key": {first}, "link.create": {first, second}} {
+			for _, k := range keys {
+				credential := `%"credential":"key:` + identity.Thumbprint(k.public()) + `"%`
+				if n := count(t, st, "SELECT COUNT(*) FROM audit WHERE action = ? AND actor_id = ? AND detail LIKE ?", action, a.ID, credential); n != 1 {
+					t.Errorf("%s: %d rows of %s", action, n, credential)
+				}
+			}
+		}
+	})
+}

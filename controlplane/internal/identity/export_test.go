@@ -36,3 +36,5 @@ func CheckPublicKey(x string) error {
 }
 
 func ParseUserCode(text string) (string, bool) { return parseUserCode(text) }
+
+func Thumbprint(publicKey string) string { return thumbprint(publicKey) }

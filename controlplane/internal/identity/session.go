@@ -52,7 +52,7 @@ func (s *Service) agentPrincipal(ctx context.Context, c claims) (principal.Princ
 		return principal.Principal{}, err
 	}
 	p := principal.Principal{
-		Kind: principal.Agent, ID: a.ID, ClusterID: a.ClusterID, AgentKind: a.Kind, OwnerUserID: a.OwnerUserID, UID: a.UID,
+		Kind: principal.Agent, ID: a.ID, ClusterID: a.ClusterID, AgentKind: a.Kind, OwnerUserID: a.OwnerUserID, UID: a.UID, KeyID: c.Key,
 	}
 	for _, scope := range parseScopes(c.Scope) {
 		for _, own := range a.Scopes {

@@ -37,6 +37,8 @@ type claims struct {
 	jwt.RegisteredClaims
 	SID   string `json:"sid,omitempty"`
 	Scope string `json:"scope"`
+	// Key is the thumbprint of the key by which an agent got the token; tokens of versions before have none.
+	Key string `json:"agent_key,omitempty"`
 }
 
 // tokens issues and verifies access tokens.
@@ -47,7 +49,10 @@ type tokens struct {
 	now    func() time.Time
 }
 
-func (t tokens) issue(audience, subject, sid, scope string) (string, error) {
+// grant is what a token says beside whose it is.
+type grant struct{ SID, Scope, Key string }
+
+func (t tokens) issue(audience, subject string, g grant) (string, error) {
 	if t.life <= 0 || t.life > maxTokenLife {
 		return "", errors.New("issuing a token: its life must be more than nothing and at most ten minutes")
 	}
@@ -57,7 +62,7 @@ func (t tokens) issue(audience, subject, sid, scope string) (string, error) {
 			Issuer: t.issuer, Subject: subject, Audience: jwt.ClaimStrings{audience}, ID: uuid.NewString(),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(t.life)),
 		},
-		SID: sid, Scope: scope,
+		SID: g.SID, Scope: g.Scope, Key: g.Key,
 	}
 	kid, key := t.ring.signer()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)

@@ -90,7 +90,7 @@ func (s *Service) exchange(ctx context.Context, p principal.Principal, id UnixId
 		return ExchangedToken{}, fmt.Errorf("storing the session: %w", err)
 	}
 	s.sessions.forget(sid) // it was proven again just now
-	access, err := s.tokens.issue(audienceUser, u.ID, sid, "user")
+	access, err := s.tokens.issue(audienceUser, u.ID, grant{SID: sid, Scope: "user"})
 	return ExchangedToken{AccessToken: access, ExpiresIn: s.cfg.AccessTTL, Username: u.Username, UserID: u.ID, SessionID: sid}, err
 }
 

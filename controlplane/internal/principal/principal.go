@@ -105,6 +105,7 @@ type Principal struct {
 	AgentKind   AgentKind
 	OwnerUserID string // of a user agent: the one account it acts for
 	UID         *int64 // of a user agent: the uid it claims for itself (self asserted)
+	KeyID       string // thumbprint (RFC 7638) of the key that got its token
 
 	// Of the admin command line: names that go into the audit log sealed.
 	Private map[string]string
@@ -130,14 +131,16 @@ func UserFrom(ctx context.Context) (Principal, error) { return want(ctx, User) }
 // AgentFrom is the calling agent, or an apperr: unauthorized for nobody, forbidden for a user.
 func AgentFrom(ctx context.Context) (Principal, error) { return want(ctx, Agent) }
 
-// Credential names what the caller showed: a session or a personal access token, by its id. Empty for everybody else: an
-// agent's key has the agent's id.
+// Credential names what the caller showed: a session or a personal access token, by its id; the key of an agent, which may have
+// had several, by its thumbprint. Empty for everybody else.
 func (p Principal) Credential() string {
 	switch {
 	case p.TokenID != "":
 		return "token:" + p.TokenID
 	case p.SessionID != "":
 		return "session:" + p.SessionID
+	case p.KeyID != "":
+		return "key:" + p.KeyID
 	}
 	return ""
 }
