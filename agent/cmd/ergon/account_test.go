@@ -282,6 +282,21 @@ func TestLinkNamesBothIdentitiesAndNeedsConsent(t *testing.T) {
 	if code := d.run("link"); code != exitUsage || p.challenge != "" {
 		t.Fatalf("without a terminal and --yes: exit %d: %s", code, d.err.String())
 	}
+	challenges := 0
+	challenge := d.routes["POST /links/challenges"]
+	d.routes["POST /links/challenges"] = func(w http.ResponseWriter, r *http.Request) { challenges++; challenge(w, r) }
+	question := "Link unix account alice (uid 7) on cluster lab to Ergon account alice at " + d.server.URL + "? [y/N]"
+	for _, no := range []string{"n\n", "\n", "yea\n"} {
+		if code := d.runAtTerminal(no, "link"); code == exitOK || challenges != 0 || p.challenge != "" {
+			t.Fatalf("answered %q: exit %d, %d challenges: %s", no, code, challenges, d.err.String())
+		}
+		wantTexts(t, d.err.String(), question, "nothing was changed")
+	}
+	if code := d.runAtTerminal("y\n", "link"); code != exitOK || challenges != 1 || p.challenge != "c" {
+		t.Fatalf("answered y: exit %d, %d challenges: %s", code, challenges, d.err.String())
+	}
+	wantTexts(t, d.err.String(), question)
+	p.challenge = ""
 	if code := d.run("link", "--yes"); code != 0 || p.challenge != "c" || !strings.Contains(d.out.String(), "alice (uid 7) on lab") {
 		t.Fatalf("exit %d: %s%s", code, d.out.String(), d.err.String())
 	}

@@ -197,7 +197,8 @@ func TestThreat_T08_AgentTokensAreNotUserTokens(t *testing.T) {
 func TestThreat_T10_ExpiryIsKeptToTheSecond(t *testing.T) {
 	cases := map[time.Duration]bool{
 		0: true, 599 * time.Second: true, 600 * time.Second: true, 601 * time.Second: true, 629 * time.Second: true,
-		631 * time.Second: false, time.Hour: false, -29 * time.Second: true, -31 * time.Second: false, -time.Hour: false,
+		630*time.Second - time.Microsecond: true, 630 * time.Second: false, 631 * time.Second: false, time.Hour: false,
+		-29 * time.Second: true, -30 * time.Second: true, -31 * time.Second: false, -time.Hour: false,
 	}
 	for shift, valid := range cases {
 		t.Run(shift.String(), func(t *testing.T) {
