@@ -217,10 +217,18 @@ func (a *attempt) byteAccount(peak amount, cause Cause) *Account {
 		p.bound = Estimate
 	}
 	p.unmeasured = a.unmeasured(peak, p.allocated)
-	if asked, ok := value(a.job.MemoryRequestedBytes); ok && asked < limit && !a.exclusiveAsked() {
-		p.forced = (limit - asked) * a.elapsed()
-	}
+	p.forced = a.forcedBytes() * a.elapsed()
 	return balance(p)
+}
+
+// forcedBytes is how much memory the site added to what was asked, as with CPUs.
+func (a *attempt) forcedBytes() float64 {
+	limit, _, ok := a.memory()
+	asked, known := value(a.job.MemoryRequestedBytes)
+	if !ok || !known || a.exclusiveAsked() {
+		return 0
+	}
+	return max(0, limit-asked)
 }
 
 func (a *attempt) gpuAccount(util amount, cause Cause) *Account {

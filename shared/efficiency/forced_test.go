@@ -1,6 +1,10 @@
 package efficiency
 
-import "testing"
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 const (
 	fourOfANode = "AllocTRES=cpu=64,mem=64G,node=1,gres/gpu=4"
@@ -89,5 +93,67 @@ func TestFindingsAboutGPUsAreAboutThoseAskedFor(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// forcedJob is a completed job that was often given more than it asked for.
+func forcedJob(t *rapid.T) Input {
+	of := func(name string, values ...string) string { return rapid.SampledFrom(values).Draw(t, name) }
+	job := profiledJob("AllocCPUS=64", "AllocTRES=cpu=64,mem=512G,node=2,gres/gpu=4", "ConsumedEnergyRaw=5000000", "Partition=p",
+		"ReqCPUS="+of("cpus", "1", "4", "32", "64"), "ReqMem="+of("mem", "1G", "64G", "300G", "512G", "4Gc", "0"),
+		"ReqTRES="+of("gpus", "", "cpu=1", "cpu=1,gres/gpu=1", "cpu=1,gres/gpu=3", "cpu=1,gres/gpu=4"),
+		"SubmitLine="+of("line", "sbatch a.sh", "srun ./a", "sbatch --exclusive a.sh"),
+		"AdminComment="+of("summary", "", js1Text(`{"nodes":{"n1":{"gpu_utilization":{"0":90,"1":0}},"n2":{"gpu_utilization":{"0":0,"1":0}}}}`)))
+	in := Input{Rows: []*record{job, row("JobID=5.0", "State=COMPLETED", "ExitCode=0:0", "NTasks=2", "NNodes=2", "NodeList=n[1-2]", "ElapsedRaw=7200",
+		"TRESUsageInTot=cpu="+of("used", "00:10:00", "02:00:00", "1-00:00:00", "4-00:00:00")+",mem="+of("peak", "500M", "9G", "200G")+of("util", "", ",gres/gpuutil=0", ",gres/gpuutil=40"),
+		"TRESUsageInMax=cpu=01:30:00,mem=400M", "TRESUsageInAve=cpu=00:20:00,mem=200M")}}
+	if rapid.Bool().Draw(t, "profile") {
+		in.Profiles = []ProfileFile{busyNode("n1", "0", 1, gib), busyNode("n2", "1", 0, gib)}
+	}
+	return in
+}
+
+func TestNoFindingOfACompletedJobWastesMoreThanTheLedgerSays(t *testing.T) {
+	seen := make(map[Rule]bool)
+	check := func(t interface{ Fatalf(string, ...any) }, r Report) {
+		for _, f := range r.Findings {
+			seen[f.Rule] = true
+			for _, p := range []struct {
+				resource string
+				saved    float64
+				acc      *Account
+			}{{"core_s", f.Wasted.CoreS, r.Ledger.CoreS}, {"byte_s", f.Wasted.ByteS, r.Ledger.ByteS}, {"gpu_s", f.Wasted.GPUS, r.Ledger.GPUS}, {"joule", f.Wasted.Joule, r.Ledger.Joule}} {
+				if p.saved < 0 || p.saved > p.acc.Wasted() {
+					t.Fatalf("%s: %v %s of %+v", f.Rule, p.saved, p.resource, p.acc)
+				}
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) { check(t, Analyse(forcedJob(t))) })
+	rapid.Check(t, func(t *rapid.T) {
+		if r := Analyse(anyInput(t)); r.Job.SlurmState == "COMPLETED" && len(r.Attempts) == 0 {
+			check(t, r)
+		}
+	})
+	if len(seen) < 4 {
+		t.Errorf("only %v were found: the property says little", seen)
+	}
+}
+
+func TestForcedCapacityIsInNoFinding(t *testing.T) {
+	whole := longJob("AllocCPUS=64", "ReqCPUS=4", "ReqMem=16G", "AllocTRES=cpu=64,mem=256G,node=1")
+	if f := hasRule(Analyse(Input{Rows: []*record{whole, step0("cpu=08:00:00,mem=15G")}}), RuleMemoryOver); f != nil {
+		t.Errorf("15 of the 16 G that were asked for: %+v", *f)
+	}
+	f := hasRule(Analyse(Input{Rows: []*record{whole, step0("cpu=08:00:00,mem=2G")}}), RuleMemoryOver)
+	if f == nil || f.Wasted.ByteS != (16-2*1.3)*gib*7200 || f.Evidence["memory_bytes"] != 16.0*gib || f.Evidence["memory_efficiency_percent"] != 12.5 {
+		t.Errorf("2 of the 16 G that were asked for: %+v", f)
+	}
+	nodes := Input{
+		Rows:     []*record{profiledJob("AllocCPUS=64", "ReqCPUS=34", "AllocTRES=cpu=64,mem=512G,node=2")},
+		Profiles: []ProfileFile{busyNode("n1", "0", 30, gib), busyNode("n2", "1", 0, gib)},
+	}
+	if f := hasRule(Analyse(nodes), RuleIdleNode); f == nil || f.Wasted.CoreS != Analyse(nodes).Ledger.CoreS.Idle || f.Wasted.CoreS >= 32*7200 {
+		t.Errorf("the site gave 30 CPUs of the idle node: %+v", f)
 	}
 }

@@ -61,7 +61,8 @@ func (v view) clean() bool {
 // long enough for advice.
 func (v view) long() bool { return v.a.elapsed() >= v.t.MinElapsedSeconds }
 
-// idleCores is the ledger's idle core-seconds.
+// idle is what the ledger calls idle of a resource: no finding of a completed job says that more was wasted, for what the
+// site forced on the job is not the user's.
 func (v view) idle(pick func(Ledger) *Account) float64 {
 	if acc := pick(v.r.Ledger); acc != nil {
 		return acc.Idle
@@ -70,6 +71,7 @@ func (v view) idle(pick func(Ledger) *Account) float64 {
 }
 
 func coreS(l Ledger) *Account  { return l.CoreS }
+func byteS(l Ledger) *Account  { return l.ByteS }
 func gpuS(l Ledger) *Account   { return l.GPUS }
 func joules(l Ledger) *Account { return l.Joule }
 

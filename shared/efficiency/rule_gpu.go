@@ -135,18 +135,21 @@ func coresPerGPURule(v view) *Finding {
 
 func memoryPerGPURule(v view) *Finding {
 	eff, ok := v.value(MemoryEfficiency)
-	limit, _, known := v.a.memory()
+	limit, known := v.askedMemory()
+	peak, _ := v.value(MemoryPeak)
 	gpus := v.gpus()
-	if !ok || !known || gpus == 0 || limit/gpus <= v.t.MemoryPerGPUMinBytes || eff >= v.t.MemoryPerGPUPercent || !v.clean() || !v.trustPeak() {
+	if !ok || !known || gpus == 0 || limit/gpus <= v.t.MemoryPerGPUMinBytes || !v.clean() || !v.trustPeak() {
 		return nil
 	}
-	peak, _ := v.value(MemoryPeak)
+	if eff = v.shareAsked(eff, peak); eff >= v.t.MemoryPerGPUPercent {
+		return nil
+	}
 	return &Finding{
 		Rule: RuleMemoryPerGPU, Severity: Info,
 		Text:     fmt.Sprintf("The job took %s of memory per GPU and needed %s; other GPU jobs on the node lack it.", size(limit/gpus), size(peak/gpus)),
 		Change:   fmt.Sprintf("Ask for about %s for each GPU (--mem is for all of the job's GPUs on a node together).", size(v.t.MemoryMargin*peak/gpus)),
 		Evidence: evidence{}.num("memory_per_gpu_bytes", limit/gpus).num("memory_efficiency_percent", eff),
-		Wasted:   Wasted{ByteS: math.Max(0, limit-peak) * v.a.elapsed()},
+		Wasted:   Wasted{ByteS: min(max(0, limit-peak)*v.a.elapsed(), v.idle(byteS))},
 	}
 }
 

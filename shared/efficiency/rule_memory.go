@@ -163,13 +163,29 @@ func (v view) fullestNode() float64 {
 	return most
 }
 
+// askedMemory leaves out what the site added: nobody can ask for less of that.
+func (v view) askedMemory() (bytes float64, known bool) {
+	limit, _, ok := v.a.memory()
+	return limit - v.a.forcedBytes(), ok
+}
+
+// shareAsked is the efficiency in percent of what was asked, which is eff unless the site added some.
+func (v view) shareAsked(eff, peak float64) float64 {
+	if v.a.forcedBytes() == 0 {
+		return eff
+	}
+	asked, _ := v.askedMemory()
+	share, _ := ratio(peak, asked)
+	return share
+}
+
 func memoryOverRule(v view) *Finding {
 	eff, ok := v.value(MemoryEfficiency)
-	limit, _, known := v.a.memory()
-	if !ok || !known || !v.clean() || eff >= v.t.MemoryOverPercent || !v.trustPeak() {
+	limit, known := v.askedMemory()
+	peak, _ := v.value(MemoryPeak)
+	if !ok || !known || !v.clean() || v.shareAsked(eff, peak) >= v.t.MemoryOverPercent || !v.trustPeak() {
 		return nil
 	}
-	peak, _ := v.value(MemoryPeak)
 	node, perNode := v.nodePeak(peak)
 	need := peak * v.t.MemoryMargin
 	if perNode {
@@ -183,8 +199,8 @@ func memoryOverRule(v view) *Finding {
 		Rule: RuleMemoryOver, Severity: Warning,
 		Text:     fmt.Sprintf("The job needed %s of the %s that it reserved; nobody else could use the rest.", size(peak), size(limit)),
 		Change:   "Ask for less memory (--mem, instead of --mem-per-cpu if the script has that): a smaller request fits into more places and mostly starts sooner.",
-		Evidence: evidence{}.num("memory_peak_bytes", peak).num("memory_bytes", limit).num("memory_efficiency_percent", eff),
-		Wasted:   Wasted{ByteS: (limit - need) * v.a.elapsed()},
+		Evidence: evidence{}.num("memory_peak_bytes", peak).num("memory_bytes", limit).num("memory_efficiency_percent", v.shareAsked(eff, peak)),
+		Wasted:   Wasted{ByteS: min((limit-need)*v.a.elapsed(), v.idle(byteS))},
 	}
 	if perNode {
 		f.Directive = "--mem=" + memoryOption(node*v.t.MemoryMargin)

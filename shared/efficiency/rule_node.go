@@ -42,7 +42,7 @@ func idleNodeRule(v view) *Finding {
 		Text:      fmt.Sprintf("%d of %.0f nodes did almost nothing: %s.", len(idle), v.nodes(), shorten(idle)),
 		Change:    "Ask for fewer nodes, or check that all tasks start (srun, host file of mpirun).",
 		Evidence:  evidence{}.text("nodes", shorten(idle)).num("idle_nodes", float64(len(idle))),
-		Wasted:    Wasted{CoreS: share * float64(len(idle))},
+		Wasted:    Wasted{CoreS: min(share*float64(len(idle)), v.idle(coreS))},
 		Directive: fmt.Sprintf("--nodes=%.0f", v.nodes()-float64(len(idle))),
 		Risk:      "Memory of the remaining nodes must suffice.",
 	}
