@@ -13,7 +13,9 @@ type attempt struct {
 	rows  []*slurmfmt.Record // the step rows
 	state slurmfmt.State
 	job   Job
-	steps []step
+	// reqMemHeld is what ReqMem gave the job: with an amount per CPU more than was asked where the site added CPUs.
+	reqMemHeld *float64
+	steps      []step
 	// running, never and suspended decide which reasons go on every metric.
 	running   bool
 	never     bool
@@ -48,12 +50,12 @@ func (a *attempt) cpus() float64 {
 	return float64(v)
 }
 
-// memory in bytes: allocated, else requested.
+// memory in bytes: allocated, else what ReqMem gave.
 func (a *attempt) memory() (bytes float64, requested, ok bool) {
 	if v, ok := value(a.job.MemoryBytes); ok && v > 0 {
 		return v, false, true
 	}
-	v, ok := value(a.job.MemoryRequestedBytes)
+	v, ok := value(a.reqMemHeld)
 	return v, true, ok && v > 0
 }
 

@@ -44,6 +44,34 @@ func TestForcedGPUs(t *testing.T) {
 	}
 }
 
+func TestForcedMemory(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		pairs        []string
+		forced, idle float64 // GiB
+	}{
+		{"as asked", []string{"ReqMem=64G"}, 0, 62},
+		{"the node's memory came with it", []string{"ReqMem=16G"}, 48, 14},
+		{"per CPU, of a whole node", []string{"ReqMem=1Gc", "AllocCPUS=64", "ReqCPUS=4"}, 60, 2},
+		{"per CPU, as asked", []string{"ReqMem=4Gc", "ReqCPUS=16"}, 0, 62},
+		{"per CPU, ReqCPUS not known", []string{"ReqMem=4Gc"}, 0, 62},
+		{"per node", []string{"ReqMem=8Gn", "ReqCPUS=1"}, 56, 6},
+		{"forced is only what was idle", []string{"ReqMem=1G"}, 62, 0},
+		{"the user asked for whole nodes", []string{"ReqMem=16G", "SubmitLine=sbatch --exclusive a.sh"}, 0, 62},
+		{"all of the node", []string{"ReqMem=0"}, 0, 62},
+		{"what was asked is not known", nil, 0, 62},
+		{"only ReqMem is known: the site's CPUs brought theirs", []string{"ReqMem=1Gc", "AllocCPUS=64", "ReqCPUS=4", "AllocTRES="}, 60, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := Analyse(Input{Rows: []*record{longJob(c.pairs...), step0(goodCPU + ",mem=2G")}}).Ledger.ByteS
+			conserved(t, a)
+			if a.Allocated != 64*gib*7200 || a.Used != 2*gib*7200 || a.Forced != c.forced*gib*7200 || a.Idle != c.idle*gib*7200 {
+				t.Errorf("forced %v, idle %v GiB, want %v, %v", a.Forced/gib/7200, a.Idle/gib/7200, c.forced, c.idle)
+			}
+		})
+	}
+}
+
 func TestGPUsThatCameWithANodeAreNoWasteOfTheUser(t *testing.T) {
 	job := func(line string) *record {
 		return longJob(fourOfANode, oneGPUAsked, "ConsumedEnergyRaw=4000", "SubmitLine="+line)

@@ -103,13 +103,25 @@ func firstCount(counts ...slurmfmt.Count) *int64 {
 	return nil
 }
 
+// setMemory decodes ReqMem. An amount per CPU asked for as much as the CPUs that were asked for, and gave as much as the
+// CPUs that were given.
 func (a *attempt) setMemory() {
 	cpus, _ := value(a.job.CPUs)
+	asked := cpus
+	if n, ok := value(a.job.CPUsRequested); ok {
+		asked = n
+	}
+	a.job.MemoryRequestedBytes, a.reqMemHeld = a.reqMem(asked), a.reqMem(cpus)
+}
+
+// reqMem is ReqMem of the whole job for a number of CPUs, nil when it is not known.
+func (a *attempt) reqMem(cpus int64) *float64 {
 	nodes, _ := value(a.job.Nodes)
 	total, _ := a.rec.ReqMem().Total(cpus, nodes)
 	if n, ok := total.Value(); ok && n > 0 {
-		a.job.MemoryRequestedBytes = ptr(float64(n))
+		return ptr(float64(n))
 	}
+	return nil
 }
 
 func (a *attempt) setJobTimes() {

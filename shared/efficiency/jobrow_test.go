@@ -70,6 +70,7 @@ func TestMemoryOfJobs(t *testing.T) {
 		{"both", []string{"ReqMem=4G", "AllocTRES=cpu=1,mem=8G"}, 8 * gib, 4 * gib},
 		{"per CPU, old suffix", []string{"ReqMem=2Gc", "AllocCPUS=4", "NNodes=1"}, 0, 8 * gib},
 		{"per node, old suffix", []string{"ReqMem=2Gn", "AllocCPUS=4", "NNodes=3"}, 0, 6 * gib},
+		{"per CPU of those asked for", []string{"ReqMem=4000Mc", "AllocCPUS=64", "ReqCPUS=4", "AllocTRES=cpu=64,mem=256000M"}, 256000 << 20, 16000 << 20},
 		{"leaked flag", []string{"ReqMem=2147486648Mn", "NCPUS=8", "NNodes=1"}, 0, 24000 << 20},
 		{"the whole node", []string{"ReqMem=0", "AllocTRES=mem=251G"}, 251 * gib, 0},
 		{"nothing", nil, 0, 0},
