@@ -1,6 +1,7 @@
 package efficiency
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -32,11 +33,12 @@ func TestRules(t *testing.T) {
 		fires   bool
 		line    string
 		without bool // the finding must not advise
+		wasted  Wasted
 	}{
 		{name: "a good job has no finding", in: Input{Rows: []*record{longJob(), step0(goodCPU + "," + goodMem)}}},
-		{name: "one core of sixteen", in: Input{Rows: []*record{longJob(), step0(serialCPU + "," + goodMem)}}, rule: RuleSerialOnManyCores, fires: true, line: "#SBATCH --ntasks=1 --cpus-per-task=1"},
+		{name: "one core of sixteen", in: Input{Rows: []*record{longJob(), step0(serialCPU + "," + goodMem)}}, rule: RuleSerialOnManyCores, fires: true, line: "#SBATCH --ntasks=1 --cpus-per-task=1", wasted: Wasted{CoreS: 15 * 7200}},
 		{name: "two CPUs are not many", in: Input{Rows: []*record{longJob("AllocCPUS=2"), step0("cpu=01:00:00," + goodMem)}}, rule: RuleSerialOnManyCores},
-		{name: "memory to spare", in: Input{Rows: []*record{longJob(), step0(goodCPU + ",mem=8G")}}, rule: RuleMemoryOver, fires: true, line: "#SBATCH --mem=11G"},
+		{name: "memory to spare", in: Input{Rows: []*record{longJob(), step0(goodCPU + ",mem=8G")}}, rule: RuleMemoryOver, fires: true, line: "#SBATCH --mem=11G", wasted: Wasted{ByteS: (64 - 1.3*8) * gib * 7200}},
 		{name: "no advice from a failed job", in: Input{Rows: []*record{longJob("State=FAILED"), step0(goodCPU + ",mem=8G")}}, rule: RuleMemoryOver},
 		{name: "no advice from a killed step", in: Input{Rows: []*record{longJob(), step0(goodCPU+",mem=8G", "State=CANCELLED")}}, rule: RuleMemoryOver},
 		{
@@ -49,17 +51,20 @@ func TestRules(t *testing.T) {
 		{name: "near the limit, gatherer unknown", in: Input{Rows: []*record{longJob(), step0(goodCPU + ",mem=62G")}}, rule: RuleMemoryNearLimit, fires: true, without: true},
 		{name: "at the limit on cgroup v2", in: Input{Rows: []*record{longJob(), step0(goodCPU + ",mem=65500M")}, Cluster: &Cluster{JobAcctGather: "jobacct_gather/cgroup", CgroupVersion: 2}}, rule: RulePageCache, fires: true, without: true},
 		{name: "at the limit, resident set", in: Input{Rows: []*record{longJob(), step0(goodCPU + ",mem=65500M")}, Cluster: &Cluster{JobAcctGather: linux}}, rule: RulePageCache},
-		{name: "out of memory", in: Input{Rows: []*record{longJob("State=OUT_OF_MEMORY", "ExitCode=0:125"), step0(goodCPU+",mem=64G", "State=OUT_OF_MEMORY")}}, rule: RuleOutOfMemory, fires: true, line: "#SBATCH --mem=128G"},
+		{name: "out of memory", in: Input{Rows: []*record{longJob("State=OUT_OF_MEMORY", "ExitCode=0:125"), step0(goodCPU+",mem=64G", "State=OUT_OF_MEMORY")}}, rule: RuleOutOfMemory, fires: true, line: "#SBATCH --mem=128G", wasted: Wasted{CoreS: 16 * 7200, ByteS: 64 * gib * 7200}},
 		{name: "out of memory seen only in DerivedExitCode", in: Input{Rows: []*record{longJob("DerivedExitCode=0:125"), step0(goodCPU + "," + goodMem)}}, rule: RuleOutOfMemory, fires: true, line: "#SBATCH --mem=128G"},
 		{name: "out of memory seen only in a step", in: Input{Rows: []*record{longJob(), step0(goodCPU+","+goodMem, "State=OUT_OF_MEMORY")}}, rule: RuleOutOfMemory, fires: true, line: "#SBATCH --mem=128G"},
-		{name: "stopped at the limit", in: Input{Rows: []*record{longJob("State=TIMEOUT"), step0(goodCPU + "," + goodMem)}}, rule: RuleTimeout, fires: true, line: "#SBATCH --time=06:00:00"},
+		{name: "stopped at the limit", in: Input{Rows: []*record{longJob("State=TIMEOUT"), step0(goodCPU + "," + goodMem)}}, rule: RuleTimeout, fires: true, line: "#SBATCH --time=06:00:00", wasted: Wasted{CoreS: 16 * 7200, ByteS: 64 * gib * 7200}},
 		{name: "asked for days, ran for hours", in: Input{Rows: []*record{longJob("Timelimit=3-00:00:00"), step0(goodCPU + "," + goodMem)}}, rule: RuleTimeOver, fires: true, line: "#SBATCH --time=03:00:00"},
 		{name: "more threads than CPUs", in: Input{Rows: []*record{longJob(), step0("cpu=3-00:00:00," + goodMem)}}, rule: RuleOversubscription, fires: true},
 		{name: "uneven ranks", in: Input{Rows: []*record{longJob(), step0(goodCPU+","+goodMem, "NTasks=4", "TRESUsageInMax=mem=30G,cpu=07:00:00", "TRESUsageInAve=mem=12G,cpu=07:00:00")}}, rule: RuleImbalance, fires: true},
 		{name: "even ranks", in: Input{Rows: []*record{longJob(), step0(goodCPU+","+goodMem, "NTasks=4", "TRESUsageInMax=mem=13G,cpu=07:00:00", "TRESUsageInAve=mem=12G,cpu=07:00:00")}}, rule: RuleImbalance},
 		{name: "a job of seconds", in: Input{Rows: []*record{longJob("ElapsedRaw=4"), step0("cpu=00:00:04,mem=1G")}}, rule: RuleTooShort, fires: true},
-		{name: "many CPUs for one GPU", in: Input{Rows: []*record{longJob("AllocTRES=cpu=16,mem=64G,node=1,gres/gpu=1"), step0("cpu=04:00:00," + goodMem + ",gres/gpuutil=90")}}, rule: RuleCoresPerGPU, fires: true, line: "#SBATCH --cpus-per-gpu=3"},
-		{name: "much memory for one GPU", in: Input{Rows: []*record{longJob("AllocTRES=cpu=4,mem=500G,node=1,gres/gpu=1"), step0(goodCPU + ",mem=20G,gres/gpuutil=90")}}, rule: RuleMemoryPerGPU, fires: true},
+		{name: "two GPUs that did nothing", in: Input{Rows: []*record{longJob("AllocTRES=cpu=16,mem=64G,node=1,gres/gpu=2", "ConsumedEnergyRaw=1000"), step0(goodCPU + "," + goodMem + ",gres/gpuutil=0")}}, rule: RuleIdleGPU, fires: true, line: "#SBATCH --gpus=0", wasted: Wasted{GPUS: 2 * 7200, Joule: 1000}},
+		{name: "a GPU that hardly worked", in: Input{Rows: []*record{longJob("AllocTRES=cpu=16,mem=64G,node=1,gres/gpu=1"), step0(goodCPU + "," + goodMem + ",gres/gpuutil=5")}}, rule: RuleLowGPU, fires: true, wasted: Wasted{GPUS: 0.95 * 7200}},
+		{name: "a task that had most of the CPU time", in: Input{Rows: []*record{longJob("AllocCPUS=4"), step0("cpu=04:00:00,"+goodMem, "NTasks=4", "TRESUsageInMax=mem=13G,cpu=02:00:00", "TRESUsageInAve=mem=12G,cpu=01:00:00")}}, rule: RuleImbalance, fires: true, wasted: Wasted{CoreS: 4 * 3600}},
+		{name: "many CPUs for one GPU", in: Input{Rows: []*record{longJob("AllocTRES=cpu=16,mem=64G,node=1,gres/gpu=1"), step0("cpu=04:00:00," + goodMem + ",gres/gpuutil=90")}}, rule: RuleCoresPerGPU, fires: true, line: "#SBATCH --cpus-per-gpu=3", wasted: Wasted{CoreS: 16*7200 - 4*3600}},
+		{name: "much memory for one GPU", in: Input{Rows: []*record{longJob("AllocTRES=cpu=4,mem=500G,node=1,gres/gpu=1"), step0(goodCPU + ",mem=20G,gres/gpuutil=90")}}, rule: RuleMemoryPerGPU, fires: true, wasted: Wasted{ByteS: 480 * gib * 7200}},
 		{
 			name: "eight CPUs over four nodes of sixteen", in: Input{
 				Rows:    []*record{longJob("AllocCPUS=8", "NNodes=4", "NodeList=n[1-4]"), step0("cpu=14:00:00,"+goodMem, "NNodes=4", "NodeList=n[1-4]", "NTasks=8")},
@@ -67,8 +72,20 @@ func TestRules(t *testing.T) {
 			}, rule: RuleFragmentation, fires: true, line: "#SBATCH --nodes=1",
 		},
 	} {
-		t.Run(c.name, func(t *testing.T) { checkRule(t, Analyse(c.in), c.rule, c.fires, c.line, c.without) })
+		t.Run(c.name, func(t *testing.T) {
+			r := Analyse(c.in)
+			checkRule(t, r, c.rule, c.fires, c.line, c.without)
+			if f := hasRule(r, c.rule); f != nil && !sameWaste(f.Wasted, c.wasted) {
+				t.Errorf("wasted %+v, want %+v", f.Wasted, c.wasted)
+			}
+		})
 	}
+}
+
+// sameWaste is equal but for rounding.
+func sameWaste(a, b Wasted) bool {
+	near := func(x, y float64) bool { return math.Abs(x-y) <= 1e-12*y }
+	return near(a.CoreS, b.CoreS) && near(a.ByteS, b.ByteS) && near(a.GPUS, b.GPUS) && near(a.Joule, b.Joule)
 }
 
 func checkRule(t *testing.T, r Report, rule Rule, fires bool, line string, without bool) {
