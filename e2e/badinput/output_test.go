@@ -45,6 +45,7 @@ mkdir dir; echo in > dir/in.txt
 `, capBytes+1), "--chdir="+dir)
 	job := alice.WaitJob(t, id, "settled", site.Settled)
 	entries := manifest(t, job)
+	told := alice.Must(t, "ergon", "job", id, "--events")
 	for path, want := range map[string]struct{ status, reason string }{
 		"fine.txt": {"stored", ""}, "dir/in.txt": {"stored", ""}, "empty.txt": {"stored", ""}, "new\nline|pipe.txt": {"stored", ""},
 		`"\xff\xfe.bin"`: {"skipped", "no UTF-8: rename it"},
@@ -55,6 +56,9 @@ mkdir dir; echo in > dir/in.txt
 		got, ok := entries[path]
 		if !ok || got.Status != want.status || !strings.Contains(got.Reason, want.reason) || want.status != "stored" && got.Reason == "" {
 			t.Errorf("%q: %+v (there: %v), want %s because of %q", path, got, ok, want.status, want.reason)
+		}
+		if line := want.status + " " + path + ": " + got.Reason; want.status != "stored" && !strings.Contains(told, line) {
+			t.Errorf("ergon job --events lacks %q:\n%s", line, told)
 		}
 	}
 	stored := map[string]string{}

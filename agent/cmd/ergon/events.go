@@ -35,6 +35,9 @@ func (a *app) printEvents(ctx context.Context, r *remote, jobs []api.Job, format
 	t.head("TIME", "WHAT", "STATE", "SLURM", "MESSAGE")
 	for _, e := range events {
 		t.add(e.At.Local().Format("2006-01-02 15:04:05"), e.Type, string(e.State), e.SlurmState, messageOf(e))
+		for _, line := range notTaken(e) {
+			t.add("", "", "", "", line)
+		}
 	}
 	return t.write()
 }
@@ -48,9 +51,6 @@ func messageOf(e api.JobEvent) string {
 	counts := map[api.ManifestEntryStatus]int{}
 	for _, entry := range *e.Manifest {
 		counts[entry.Status]++
-		if entry.Reason != nil && text == "" {
-			text = entry.Path + ": " + *entry.Reason
-		}
 	}
 	for _, status := range []api.ManifestEntryStatus{
 		api.ManifestEntryStatusFound, api.ManifestEntryStatusStored, api.ManifestEntryStatusMissing,
@@ -61,4 +61,25 @@ func messageOf(e api.JobEvent) string {
 		}
 	}
 	return text
+}
+
+// maxNotTaken is how many files of one manifest are named with the reason why they are not stored; --json has all.
+const maxNotTaken = 10
+
+// notTaken names the files of a manifest that have a reason not to be stored, a line each.
+func notTaken(e api.JobEvent) (lines []string) {
+	more := 0
+	for _, entry := range deref(e.Manifest) {
+		switch {
+		case entry.Reason == nil:
+		case len(lines) < maxNotTaken:
+			lines = append(lines, fmt.Sprintf("%s %s: %s", entry.Status, entry.Path, *entry.Reason))
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more; --json lists all", more))
+	}
+	return lines
 }

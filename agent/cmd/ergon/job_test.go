@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,6 +60,38 @@ func TestJobIsTheServersReportWithItsFiles(t *testing.T) {
 	d.want(exitUsage, []string{"job", "x"}, "no Slurm job id")
 	s.events = []api.JobEvent{{EventId: uuid.New(), At: now, Type: "manifest", State: api.DONE, SlurmState: "COMPLETED", Manifest: &[]api.ManifestEntry{{Path: "x\ny", Status: api.ManifestEntryStatusBlocked, Reason: ptr("quota")}}}}
 	d.want(exitOK, []string{"job", "11", "--events"}, "manifest", "1 blocked", "x y: quota")
+}
+
+func TestEveryFileThatIsNotTakenIsNamedWithItsReason(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s := d.login()
+	s.jobs = []api.Job{apiJob("11", "fire", api.DONE, "COMPLETED")}
+	entries := []api.ManifestEntry{
+		{Path: "fine.txt", Status: api.ManifestEntryStatusStored},
+		{Path: "link.txt", Status: api.ManifestEntryStatusSkipped, Reason: ptr("symbolic link")},
+		{Path: "big.bin", Status: api.ManifestEntryStatusBlocked, Reason: ptr("quota")},
+	}
+	events := func() {
+		t.Helper()
+		s.events = []api.JobEvent{{EventId: uuid.New(), At: now, Type: "manifest", State: api.DONE, SlurmState: "COMPLETED", Manifest: &entries}}
+	}
+	events()
+	d.want(exitOK, []string{"job", "11", "--events"}, "1 stored", "1 skipped", "1 blocked", "skipped link.txt: symbolic link\n", "blocked big.bin: quota\n")
+	if strings.Contains(d.out.String(), "more") {
+		t.Errorf("more than all is promised:\n%s", d.out.String())
+	}
+	for i := range maxNotTaken + 1 {
+		entries = append(entries, api.ManifestEntry{Path: fmt.Sprintf("hard%02d", i), Status: api.ManifestEntryStatusSkipped, Reason: ptr("hard link")})
+	}
+	events()
+	d.want(exitOK, []string{"job", "11", "--events"}, "12 skipped", "skipped hard07: hard link", "and 3 more; --json lists all")
+	if strings.Contains(d.out.String(), "hard08") {
+		t.Errorf("the list has no end:\n%s", d.out.String())
+	}
+	if code := d.run("job", "11", "--events", "--json"); code != exitOK || !strings.Contains(d.out.String(), "hard10") {
+		t.Errorf("--json lacks the last file (%d): %s", code, d.out.String())
+	}
 }
 
 func TestTheSameIDOnTwoClustersIsAskedFor(t *testing.T) {
