@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,9 @@ var cases = map[string]string{
 	"partially_measured": header +
 		"17|17" + who + "COMPLETED|0:0|0:0|1700000000|1700000060|1700003660|3600|120|20|640|2560G|billing=640,cpu=640,mem=2560G,node=20|n[1-20]|31:00:00|||||None|mpi\n" +
 		"17.batch|17.batch" + who + "COMPLETED|0:0||1700000060|1700000060|1700003660|3600||1|32||cpu=32,mem=128G,node=1|n1|31:00:00|1|60G|cpu=1-07:00:00,mem=60G||None|batch",
+	"gpus": header +
+		"18|18" + who + "COMPLETED|0:0|0:0|1700000000|1700000060|1700007260|7200|180|1|8|32G|billing=8,cpu=8,mem=32G,node=1,gres/gpu=2,gres/gpu:a100=2|n1|15:36:00|||||None|train\n" +
+		"18.batch|18.batch" + who + "COMPLETED|0:0||1700000060|1700000060|1700007260|7200||1|8||cpu=8,mem=32G,node=1,gres/gpu=2|n1|15:36:00|1|26G|cpu=15:36:00,mem=26G,gres/gpuutil=37,gres/gpumem=11G||None|batch",
 }
 
 func TestReportsOfTheJobsThatPeopleMeet(t *testing.T) {
@@ -96,6 +100,17 @@ func TestReportsOfTheJobsThatPeopleMeet(t *testing.T) {
 			}
 			golden(t, name, b.Bytes())
 		})
+	}
+}
+
+// The golden file stands for this as well; it says what must not be lost when it is written anew.
+func TestTheReportOfAGPUJobHasARowOfItsOwn(t *testing.T) {
+	var b bytes.Buffer
+	if err := Print(&b, reportsOf(cases["gpus"])[0], Style{Location: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	if row := regexp.MustCompile(`(?m)^  GPU +2 GPUs .*$`).FindString(b.String()); !strings.Contains(row, "18.5 %") {
+		t.Errorf("the row of the GPUs is %q in:\n%s", row, b.String())
 	}
 }
 
