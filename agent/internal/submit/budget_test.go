@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -194,6 +195,55 @@ func TestAFullDiskHoldsNothingUp(t *testing.T) {
 	}
 	if env := b.fake.Env("sbatch"); strings.Contains(env, "ERGON_OUTPUT_DIR=") || strings.Contains(env, "ERGON_SCRATCH_DIR=") {
 		t.Fatal("a directory that could not be made is named")
+	}
+}
+
+func TestTheBudgetIsThatOfTheDesign(t *testing.T) {
+	t.Parallel()
+	if Budget != 100*time.Millisecond {
+		t.Errorf("%s are spent on Ergon, the design gives 100 ms", Budget)
+	}
+	// Each is counted from the start of the process, so they end one after another, and the last within the budget.
+	if prepareTime <= 0 || intentTime < prepareTime || lastTime < intentTime || lastTime > Budget {
+		t.Errorf("limits of %s, %s and %s do not end one after another within %s", prepareTime, intentTime, lastTime, Budget)
+	}
+	if prepareTime+lateTime > lastTime {
+		t.Errorf("a preparation that hangs is left after %s, %s before the last limit", prepareTime+lateTime, lastTime)
+	}
+}
+
+// slack is what a machine with much else to do takes to start processes: far below any timeout of the agent's client.
+const slack = 2 * time.Second
+
+// By the clock, and seen from sbatch: an agent that accepts and never answers puts its start off by the budget at most.
+func TestSbatchStartsWithinTheBudgetBesideAnAgentThatNeverAnswers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	l, err := net.Listen("unix", b.sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	b.env = append(b.env, "TEST_WRAPPER_CLOCK=1")
+	stamp := filepath.Join(b.home, "stamp")
+	b.fake.Replace("sbatch", "#!/bin/sh\ndate +%s%N > "+stamp+"\necho Submitted batch job 7\n")
+	script := b.script("#!/bin/sh\n#ERGON outputs=x\nhostname\n")
+	began := time.Now()
+	if got := b.run(nil, script); got.code != 0 || got.stdout != "Submitted batch job 7\n" {
+		t.Fatalf("got %+v", got)
+	}
+	text, err := os.ReadFile(stamp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nanos, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Unix(0, nanos).Sub(began)
+	t.Logf("sbatch started %s after the wrapper", took.Round(time.Millisecond))
+	if took > Budget+slack {
+		t.Errorf("sbatch started %s after the wrapper, want at most %s", took, Budget+slack)
 	}
 }
 

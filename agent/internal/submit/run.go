@@ -17,6 +17,7 @@ import (
 const (
 	Budget      = 100 * time.Millisecond
 	prepareTime = 70 * time.Millisecond
+	lateTime    = 10 * time.Millisecond // for a preparation that notices its deadline by itself
 	intentTime  = 80 * time.Millisecond
 	lastTime    = 95 * time.Millisecond // warnings and what is kept for an agent that is away
 )
@@ -94,7 +95,7 @@ func (c Call) tooLate(ready <-chan prepared) prepared {
 	select {
 	case p := <-ready: // preparation notices the deadline itself unless the kernel holds it
 		return p
-	case <-time.After(10 * time.Millisecond):
+	case <-time.After(lateTime):
 	}
 	p := prepared{plan: untouched(c), late: true}
 	select {

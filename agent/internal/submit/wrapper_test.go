@@ -25,7 +25,9 @@ func TestMain(m *testing.M) {
 	c := New(started, os.Args[1:])
 	c.User = func() string { return "alice" }
 	h := hand{hang: os.Getenv("TEST_WRAPPER_HANG"), late: strings.Split(os.Getenv("TEST_WRAPPER_LATE"), ",")}
-	c.limit, c.At = h.limit, h.at
+	if c.At = h.at; os.Getenv("TEST_WRAPPER_CLOCK") == "" {
+		c.limit = h.limit
+	}
 	if dir := os.Getenv("TEST_WRAPPER_STAGE"); dir != "" {
 		c.Stage = hangIn(dir)
 	}
