@@ -33,6 +33,16 @@ func (n *node) cycle() {
 // What Slurm knows when a cycle begins is at the server with no further cycle.
 func TestAStateReachesTheServerWithinOneCycle(t *testing.T) {
 	t.Parallel()
+	for end, state := range map[string]string{"COMPLETED": "DONE", "FAILED": "FAILED", "OUT_OF_MEMORY": "FAILED"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			eachStateInItsCycle(t, end, state)
+		})
+	}
+}
+
+func eachStateInItsCycle(t *testing.T, end, state string) {
+	t.Helper()
 	n := newNode(t, false)
 	n.enrol()
 	id, err := jobkey.NewSubmission()
@@ -56,8 +66,8 @@ func TestAStateReachesTheServerWithinOneCycle(t *testing.T) {
 	job["State"] = "RUNNING"
 	n.fake.Answer("squeue", slurmtest.Squeue(job))
 	tells("state RUNNING")
-	job["State"] = "COMPLETED"
+	job["State"] = end
 	n.fake.Answer("sacct", slurmtest.Sacct(job))
 	n.fake.Answer("squeue", "")
-	tells("state DONE")
+	tells("state " + state)
 }
