@@ -1,9 +1,11 @@
 package main
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -70,8 +72,38 @@ func TestBinariesAreStaticAndSmall(t *testing.T) {
 		if err != nil || info.Size() > maxBinary {
 			t.Errorf("%s has %d bytes, at most %d are allowed (%v)", program, info.Size(), maxBinary, err)
 		}
-		if text, err := exec.Command("readelf", "-d", out).CombinedOutput(); err == nil && strings.Contains(string(text), "NEEDED") {
-			t.Errorf("%s is not static:\n%s", program, text)
+		static(t, program, out)
+		tellsItsVersion(t, program, out)
+	}
+}
+
+// static asserts that the kernel starts the binary without a loader and without libraries.
+func static(t *testing.T, program, file string) {
+	t.Helper()
+	binary, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer binary.Close()
+	if needed, err := binary.ImportedLibraries(); err != nil || len(needed) > 0 {
+		t.Errorf("%s is not static: it needs %q, %v", program, needed, err)
+	}
+	for _, p := range binary.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Errorf("%s is not static: it has an interpreter", program)
 		}
+	}
+}
+
+// tellsItsVersion asserts what --version prints. ergon-sbatch hands all its options to sbatch.
+func tellsItsVersion(t *testing.T, program, file string) {
+	t.Helper()
+	name := map[string]string{".": "ergon-agent", "../ergon": "ergon"}[program]
+	if name == "" {
+		return
+	}
+	out, err := exec.Command(file, "--version").Output()
+	if want := regexp.MustCompile(`^` + name + ` version \S+.*\n$`); err != nil || !want.Match(out) {
+		t.Errorf("%s --version prints %q, %v; want %s", name, out, err, want)
 	}
 }
