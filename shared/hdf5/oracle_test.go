@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -292,42 +293,71 @@ func TestEveryValueOfTheFixturesEqualsH5py(t *testing.T) {
 	}
 }
 
-func TestTasksOfAFixtureEqualH5dump(t *testing.T) {
+func TestEveryDatasetOfAFixtureEqualsH5dump(t *testing.T) {
 	if os.Getenv("ERGON_SKIP_H5PY") == "1" {
 		t.Skip("ERGON_SKIP_H5PY=1: not compared with h5dump")
 	}
-	out, err := exec.Command("h5dump", "-d", "/n1/Energy", "-y", "testdata/23_batch_n1.h5").Output()
-	if err != nil {
-		t.Fatalf("h5dump: %v: apt-get install hdf5-tools, or ERGON_SKIP_H5PY=1 to do without the comparison", err)
+	const file = "testdata/23_batch_n1.h5"
+	data := readFile(t, file)
+	paths := h5dumpDatasets(t, file)
+	if len(paths) != 4 { // energy, file system, network and the one task
+		t.Errorf("h5dump lists %q", paths)
 	}
-	d := dataset(t, readFile(t, "testdata/23_batch_n1.h5"), "/n1/Energy")
-	var got strings.Builder
-	err = eachBatch(d, func(r Rows) {
-		columns := make([][]uint64, 3)
-		for i, name := range []string{"ElapsedTime", "EpochTime", "Power"} {
-			m, _ := d.Type().Member(name)
-			columns[i] = r.AppendUint64(nil, m)
-		}
-		for i := range r.N {
-			fmt.Fprintf(&got, "%d %d %d ", columns[0][i], columns[1][i], columns[2][i])
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := h5dumpNumbers(string(out)); got.String() != want || len(want) < 100 {
-		t.Errorf("got  %s\nwant %s", got.String(), want)
+	for _, path := range paths {
+		t.Run(path, func(t *testing.T) {
+			d := dataset(t, data, path)
+			want := h5dumpNumbers(h5dump(t, "-d", path, "-y", "-m", "%.17g", file))
+			if n := len(d.Type().Members) * int(d.Len()); len(want) != n || n < 50 {
+				t.Fatalf("h5dump prints %d numbers, %d were expected", len(want), n)
+			}
+			equalH5dump(t, d, want)
+		})
 	}
 }
 
-// h5dumpNumbers keeps the numbers of the DATA part.
-func h5dumpNumbers(out string) string {
-	_, data, _ := strings.Cut(out, "DATA {")
-	var b strings.Builder
-	for _, word := range strings.FieldsFunc(data, func(r rune) bool { return r < '0' || r > '9' }) {
-		b.WriteString(word + " ")
+// equalH5dump compares row by row. What h5dump prints of a float is read back to the same bits.
+func equalH5dump(t *testing.T, d *Dataset, want []string) {
+	t.Helper()
+	columns := readColumns(t, d)
+	for row := range int(d.Len()) {
+		for i, m := range d.Type().Members {
+			text, c := want[row*len(d.Type().Members)+i], columns[m.Name]
+			bits, err := strconv.ParseUint(text, 10, 64)
+			if c.kind == "f" {
+				var v float64
+				v, err = strconv.ParseFloat(text, 64)
+				bits = math.Float64bits(v)
+			}
+			if err != nil || bits != c.words[row] {
+				t.Errorf("row %d, %s: %#x, h5dump prints %q (%v)", row, m.Name, c.words[row], text, err)
+			}
+		}
 	}
-	return b.String()
+}
+
+func h5dump(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("h5dump", args...).Output()
+	if err != nil {
+		t.Fatalf("h5dump: %v: apt-get install hdf5-tools, or ERGON_SKIP_H5PY=1 to do without the comparison", err)
+	}
+	return string(out)
+}
+
+func h5dumpDatasets(t *testing.T, file string) (paths []string) {
+	t.Helper()
+	for line := range strings.Lines(h5dump(t, "-n", file)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "dataset" {
+			paths = append(paths, words[1])
+		}
+	}
+	return paths
+}
+
+// h5dumpNumbers keeps the numbers of the DATA part.
+func h5dumpNumbers(out string) []string {
+	_, data, _ := strings.Cut(out, "DATA {")
+	return strings.FieldsFunc(data, func(r rune) bool { return strings.ContainsRune("{}, \n", r) })
 }
 
 func readFile(tb testing.TB, name string) []byte {
