@@ -27,8 +27,9 @@ const worldPassword = "correct horse battery"
 
 // world is a server with callers of every kind, for tests that speak HTTP.
 type world struct {
-	app *App
-	svc *identity.Service // a second replica on the same database
+	app    *App
+	svc    *identity.Service // a second replica on the same database
+	secret []byte
 }
 
 func newWorld(t *testing.T, environ ...string) *world {
@@ -53,7 +54,7 @@ func newWorldWith(t *testing.T, deps Deps, environ ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{app: a, svc: svc}
+	w := &world{app: a, svc: svc, secret: secret}
 	for _, name := range []string{"hpc", "other"} {
 		if _, err := svc.CreateCluster(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -146,7 +147,7 @@ func (w *world) as(t *testing.T, token string) context.Context {
 	return principal.With(t.Context(), p)
 }
 
-type request struct{ method, path, token, body, key string }
+type request struct{ method, path, token, body, key, id string }
 
 type reply struct {
 	status int
@@ -183,6 +184,9 @@ func (w *world) call(t *testing.T, r request) reply {
 	}
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.id != "" {
+		req.Header.Set("X-Request-Id", r.id)
 	}
 	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
