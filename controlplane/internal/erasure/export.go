@@ -136,12 +136,11 @@ func (s *Service) save(ctx context.Context, e Export) error {
 }
 
 func (s *Service) makeArchive(ctx context.Context, e *Export) error {
-	f, err := os.CreateTemp(s.TempDir, "ergon-export-*") // mode 0600
+	f, err := s.namelessFile()
 	if err != nil {
 		return fmt.Errorf("making a file for the archive: %w", err)
 	}
 	defer f.Close()
-	defer os.Remove(f.Name())
 	sum := sha256.New()
 	counted := &counter{to: io.MultiWriter(f, sum)}
 	if err := s.writeArchive(ctx, e, counted); err != nil {
@@ -155,6 +154,18 @@ func (s *Service) makeArchive(ctx context.Context, e *Export) error {
 	}
 	e.Status, e.SizeBytes, e.SHA256 = Ready, counted.n, hex.EncodeToString(sum.Sum(nil))
 	return nil
+}
+
+// namelessFile is gone when it is closed, or when whoever has it is killed: what is in it is about a person.
+func (s *Service) namelessFile() (*os.File, error) {
+	f, err := os.CreateTemp(s.TempDir, "ergon-export-*") // mode 0600
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 type counter struct {

@@ -14,25 +14,32 @@ import (
 
 var errCrash = errors.New("killed here")
 
-// crashing ends everything at one call of a port: before its effect, or after it and before anybody learns of it.
+// fuse ends everything at one call of a port: before its effect, or after it and before anybody learns of it.
+type fuse struct {
+	left  *atomic.Int64
+	after bool
+	die   func() error
+}
+
+// crashing are the ports of a deletion with a fuse.
 type crashing struct {
+	fuse
 	erasure.Store
 	access erasure.Access
 	files  erasure.Files
 	names  erasure.Names
-	left   *atomic.Int64
-	after  bool
-	die    func() error
 }
 
-// crash puts itself between the saga and its ports.
+// crash puts itself between the sagas and their ports.
 func crash(c *erasure.Config, calls int64, after bool, die func() error) {
-	port := crashing{Store: c.Store, access: c.Access, files: c.Files, names: c.Names, left: &atomic.Int64{}, after: after, die: die}
-	port.left.Store(calls)
+	f := fuse{left: &atomic.Int64{}, after: after, die: die}
+	f.left.Store(calls)
+	port := crashing{fuse: f, Store: c.Store, access: c.Access, files: c.Files, names: c.Names}
 	c.Store, c.Access, c.Files, c.Names = port, port, port, port
+	c.Exports, c.Archive = crashingExports{f, c.Exports}, crashingArchive{f, c.Archive}
 }
 
-func (c crashing) at(effect func() error) error {
+func (c fuse) at(effect func() error) error {
 	switch n := c.left.Add(-1); {
 	case n < 0:
 		return errCrash

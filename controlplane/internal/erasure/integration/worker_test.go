@@ -28,6 +28,7 @@ type order struct {
 	URL, Bucket, Region string
 	Keys                [3][2]string
 	Deadline            *deadline
+	Exports             bool // makes archives instead
 }
 
 // deadline is the call of a port at which a worker kills itself, before its effect or after it.
@@ -53,12 +54,16 @@ func worker() error {
 	if err != nil {
 		return err
 	}
+	run := svc.Run
+	if o.Exports {
+		run = svc.RunExports
+	}
 	_, _ = os.Stdout.WriteString("working\n")
 	if o.Deadline != nil {
-		return svc.Run(context.Background())
+		return run(context.Background())
 	}
 	for {
-		_ = svc.Run(context.Background())
+		_ = run(context.Background())
 	}
 }
 
@@ -95,22 +100,27 @@ type running struct {
 	out io.Reader
 }
 
+// startWorker begins one that goes on with deletions.
 func (w *world) startWorker(d *deadline) running {
+	w.t.Helper()
+	return w.start(order{Deadline: d}, os.TempDir())
+}
+
+func (w *world) start(o order, tempDir string) running {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	pair := func(id s3store.Identity) [2]string { return [2]string{id.AccessKey, id.SecretKey.Reveal()} }
-	raw, err := json.Marshal(order{
-		DB: w.place.Path, DBURL: w.place.URL, URL: w.cfg.URL, Bucket: w.cfg.Bucket, Region: w.cfg.Region, Deadline: d,
-		Keys: [3][2]string{pair(w.cfg.Maintenance), pair(w.cfg.PutSigner), pair(w.cfg.GetSigner)},
-	})
+	o.DB, o.DBURL, o.URL, o.Bucket, o.Region = w.place.Path, w.place.URL, w.cfg.URL, w.cfg.Bucket, w.cfg.Region
+	o.Keys = [3][2]string{pair(w.cfg.Maintenance), pair(w.cfg.PutSigner), pair(w.cfg.GetSigner)}
+	raw, err := json.Marshal(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	cmd := exec.Command(self, "worker")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(raw), os.Stderr
+	cmd.Stdin, cmd.Stderr, cmd.Env = bytes.NewReader(raw), os.Stderr, append(os.Environ(), "TMPDIR="+tempDir)
 	pipe, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
