@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
 	"github.com/ergon-hpc/ergon/controlplane/internal/objectstore"
 )
 
@@ -44,7 +46,7 @@ func TestStoreCommandsWorkWithoutAServer(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"versioning": "no", "encryption": "no", "lifecycle": "no", "SHA-256 of objects": "yes", "put signer cannot read": "yes",
-		"presigned PUT refuses an unsigned copy source": "yes", "presigned PUT does not overwrite": "yes",
+		"presigned PUT refuses an unsigned copy source": "yes", "presigned PUT does not overwrite": "yes", "CORS": "no",
 	} {
 		if features[name] != want {
 			t.Errorf("%s: %q, want %q", name, features[name], want)
@@ -85,9 +87,31 @@ func TestWhatCannotBeTakenBackWantsAYes(t *testing.T) {
 	}
 }
 
+// linked links an account on a cluster, as its owner would there.
+func (c cli) linked(user, cluster string) {
+	c.t.Helper()
+	_, dir, _ := strings.Cut(c.environ[0], "=")
+	db, err := gormstore.Open(c.t.Context(), gormstore.Config{Path: filepath.Join(dir, "ergon.db"), Synchronous: "NORMAL"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	res, err := db.SQL().ExecContext(c.t.Context(), `INSERT INTO links (id, cluster_id, uid, gid, unix_name, user_id, created_at)
+		SELECT 'link', c.id, 7, 7, u.username, u.id, u.created_at FROM users u, clusters c WHERE u.username = $1 AND c.name = $2`, user, cluster)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		c.t.Fatalf("%d links, %v", n, err)
+	}
+}
+
 func TestQuotasAreSetShownAndTakenBack(t *testing.T) {
 	c := newCLI(t)
 	c.run("a long enough password\n", "admin", "user", "create", "alice")
+	c.run("", "admin", "cluster", "create", "near")
+	c.run("", "admin", "cluster", "create", "far")
+	c.linked("alice", "near")
 	show := func() map[string]string {
 		return rowsOf(t, c.run("", "admin", "quota", "show", "alice", "-o", "json"))[0]
 	}
@@ -101,6 +125,13 @@ func TestQuotasAreSetShownAndTakenBack(t *testing.T) {
 		{[]string{"set", "--user", "alice", "--bytes", "1K", "--objects", "3"}, "user", "1024"},
 		{[]string{"unset", "--user", "alice"}, "role", "2048"},
 		{[]string{"unset", "--role", "user"}, "default", "107374182400"},
+		{[]string{"set", "--cluster", "far", "--bytes", "9K", "--objects", "3"}, "default", "107374182400"}, // alice is not linked there
+		{[]string{"set", "--cluster", "near", "--bytes", "4K", "--objects", "3"}, "cluster", "4096"},
+		{[]string{"set", "--cluster", "near", "--bytes", "5K", "--objects", "3"}, "cluster", "5120"},
+		{[]string{"set", "--role", "user", "--bytes", "2K", "--objects", "3"}, "role", "2048"}, // closer, though smaller
+		{[]string{"unset", "--role", "user"}, "cluster", "5120"},
+		{[]string{"unset", "--cluster", "near"}, "default", "107374182400"},
+		{[]string{"unset", "--cluster", "far"}, "default", "107374182400"},
 	} {
 		if step.args != nil {
 			c.run("", append([]string{"admin", "quota"}, step.args...)...)
@@ -120,6 +151,7 @@ func TestQuotasAreSetShownAndTakenBack(t *testing.T) {
 		{"set", "--cluster", "moon", "--bytes", "1", "--objects", "1"},
 		{"set", "--user", "alice", "--bytes", "much", "--objects", "1"},
 		{"unset", "--role", "admin"},
+		{"unset", "--cluster", "near"},
 	} {
 		if out, err := c.try("", append([]string{"admin", "quota"}, wrong...)...); err == nil {
 			t.Errorf("%v: %s", wrong, out)
