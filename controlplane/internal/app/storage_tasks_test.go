@@ -1,11 +1,13 @@
 package app
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gorm.io/gorm"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/config"
 	"github.com/ergon-hpc/ergon/controlplane/internal/storage"
@@ -49,6 +51,7 @@ func TestAServerKeepsFilesByTheDaysOfItsSite(t *testing.T) {
 
 func TestAServerDoesTheUpkeepOfFiles(t *testing.T) {
 	b := wired(t, testConfig(t))
+	falsify(t, b)
 	for name, every := range map[string]time.Duration{"uploads": sweepEvery, "retention": expireEvery, "recount": 0} {
 		found := 0
 		for _, task := range b.tasks {
@@ -67,8 +70,42 @@ func TestAServerDoesTheUpkeepOfFiles(t *testing.T) {
 			t.Errorf("%d tasks are called %s, want 1", found, name)
 		}
 	}
-	if got := metricsOf(t, b.metrics); got["ergon_storage_recount_timestamp_seconds"] == 0 {
+	got := metricsOf(t, b.metrics)
+	if got["ergon_storage_recount_timestamp_seconds"] == 0 {
 		t.Errorf("the recount left no time: %v", got)
+	}
+	if got["ergon_storage_drift_bytes ledger"] != 12 || got["ergon_storage_drift_objects ledger"] != 5 {
+		t.Errorf("books that were off by 12 bytes and 5 objects are told as %v", got)
+	}
+	recountAgain(t, b)
+	if got := metricsOf(t, b.metrics); got["ergon_storage_drift_bytes ledger"] != 0 || got["ergon_storage_drift_objects ledger"] != 0 {
+		t.Errorf("after they were mended: %v", got)
+	}
+}
+
+// falsify makes an account that stores nothing, with books that say otherwise.
+func falsify(t *testing.T, b *builder) {
+	t.Helper()
+	err := b.store.Tx(t.Context(), func(tx *gorm.DB) error {
+		return errors.Join(
+			tx.Exec("INSERT INTO users (id, username, created_at) VALUES ('u', 'u', 1)").Error,
+			tx.Exec(`INSERT INTO quotas (user_id, limit_bytes, limit_objects, used_bytes, used_objects, reserved_bytes, reserved_objects)
+				VALUES ('u', 100, 100, 7, 2, 5, 3)`).Error,
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func recountAgain(t *testing.T, b *builder) {
+	t.Helper()
+	for _, task := range b.tasks {
+		if task.Name == "recount" {
+			if err := task.Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
