@@ -73,12 +73,12 @@ func samplesOf(in *Input, rows []attemptRows, i int) *samples {
 
 // quantities are the amounts from which the others follow.
 type quantities struct {
-	cpu, memory, gpuUtil, energy amount
+	cpu, memory, gpuUtil, gpuMemory, energy amount
 }
 
 func (a *attempt) quantities() quantities {
 	cpu := a.cpuUsed()
-	q := quantities{cpu: cpu, memory: a.memoryPeak(), gpuUtil: a.gpuUtilization(), energy: a.energyOf(cpu)}
+	q := quantities{cpu: cpu, memory: a.memoryPeak(), gpuUtil: a.gpuUtilization(), gpuMemory: a.gpuMemoryPeak(), energy: a.energyOf(cpu)}
 	for _, d := range a.disagreements() {
 		m := q.of(d.metric)
 		*m = m.because(SourceDisagreement)
@@ -92,6 +92,10 @@ func (q *quantities) of(name MetricName) *amount {
 		return &q.cpu
 	case MemoryPeak:
 		return &q.memory
+	case GPUUtilization:
+		return &q.gpuUtil
+	case GPUMemoryPeak:
+		return &q.gpuMemory
 	default:
 		return &q.energy
 	}
@@ -109,7 +113,7 @@ func (a *attempt) amounts(q quantities, l Ledger, b bills) map[MetricName]amount
 		TimeEfficiency:             a.timeEfficiency(),
 		GPUCount:                   a.gpuCount(),
 		GPUUtilization:             a.unlessPartial(q.gpuUtil),
-		GPUMemoryPeak:              a.gpuMemoryPeak(),
+		GPUMemoryPeak:              q.gpuMemory,
 		Energy:                     q.energy,
 		PowerAverage:               a.powerAverage(q.energy),
 		PowerPeak:                  a.powerPeak(),

@@ -1,6 +1,9 @@
 package efficiency
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // disagreement is a pair of sources that differ by more than the tolerance.
 type disagreement struct {
@@ -16,7 +19,8 @@ const jobstatsInterval = 30
 // disagreements compares what several sources say about the same number, each pair
 // only where both cover the run: the profile with the accounting (CPU time, energy,
 // and memory where the series is above the accounting's upper bound or below its largest
-// task), sstat (CPU time, memory) and a jobstats summary (CPU time) with the accounting.
+// task), sstat (CPU time, memory) and a jobstats summary (CPU time, memory) with the accounting, and of GPUs each
+// with each.
 func (a *attempt) disagreements() []disagreement {
 	if a.rec == nil {
 		return nil
@@ -27,6 +31,8 @@ func (a *attempt) disagreements() []disagreement {
 	a.compareEnergy(&c)
 	a.compareSstat(&c)
 	a.compareJobstats(&c)
+	a.compareJobstatsMemory(&c)
+	a.compareGPUs(&c)
 	return c.found
 }
 
@@ -151,6 +157,62 @@ func (a *attempt) compareJobstats(c *comparer) {
 	}
 	slack := 2 * jobstatsInterval * max(1, a.cpus())
 	c.check(disagreement{CPUUsed, SourceJobstats, accounted.source, seen, accounted.value}, slack)
+}
+
+// compareJobstatsMemory: a summary adds up the peaks of nodes, which is no more than the accounting's upper bound where one
+// step ran. Accounting that counts file cache may well have more than a summary.
+func (a *attempt) compareJobstatsMemory(c *comparer) {
+	if a.jobstats == nil || a.running || a.short() {
+		return
+	}
+	seen := a.memoryOfJobstats()
+	upper := a.memoryOfSteps()
+	if !seen.ok || seen.bound == Lower || !upper.ok || upper.bound == Lower {
+		return
+	}
+	if bound := upper.value + a.batchMemory(); seen.value > bound && a.numberedSteps() <= 1 {
+		c.check(disagreement{MemoryPeak, SourceJobstats, upper.source, seen.value, bound}, smallMemory)
+	}
+	if a.in.Cluster.gatherer() != gatherSampled {
+		return
+	}
+	for i := range a.steps {
+		if s := &a.steps[i]; s.kind != stepExtern && s.mostOfTask > seen.value {
+			c.check(disagreement{MemoryPeak, SourceJobstats, s.mem.source, seen.value, s.mostOfTask}, smallMemory)
+		}
+	}
+}
+
+func (a *attempt) numberedSteps() (n int) {
+	for i := range a.steps {
+		if a.steps[i].kind == stepNumbered {
+			n++
+		}
+	}
+	return n
+}
+
+// What sources of a GPU differ by for other reasons: they look at different moments, and some count what the driver holds.
+const (
+	smallGPUPercent = 10
+	smallGPUMemory  = 1 << 30
+)
+
+func (a *attempt) compareGPUs(c *comparer) {
+	gpus := a.gpuCount()
+	if a.running || a.short() || !gpus.ok || gpus.value == 0 {
+		return
+	}
+	c.pairs(GPUUtilization, smallGPUPercent, a.gpuUtilOfSteps(gpus), a.gpuUtilOfProfile(), a.gpuUtilOfJobstats(gpus))
+	c.pairs(GPUMemoryPeak, smallGPUMemory*gpus.value, a.gpuMemoryOfSteps(), a.gpuMemoryOfProfile(), a.gpuMemoryOfJobstats())
+}
+
+// pairs compares the first source that saw the whole run with the others that did.
+func (c *comparer) pairs(metric MetricName, slack float64, sources ...amount) {
+	whole := slices.DeleteFunc(sources, func(m amount) bool { return !m.ok || m.bound != Estimate })
+	for i := 1; i < len(whole); i++ {
+		c.check(disagreement{metric, whole[i].source, whole[0].source, whole[i].value, whole[0].value}, slack)
+	}
 }
 
 // batchMemory is what the accounting's upper bound leaves out and the series has: the

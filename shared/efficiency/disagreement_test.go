@@ -1,6 +1,10 @@
 package efficiency
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ergon-hpc/ergon/shared/hdf5/profile"
+)
 
 // disagreeing are the numbers of the finding, nil without one.
 func disagreeing(r Report) map[string]any {
@@ -105,5 +109,59 @@ func TestMemoryThatSstatSawWasThere(t *testing.T) {
 	ended.Sstat = []*record{row("JobID=5.0", "NTasks=1", "TRESUsageInTot=cpu=00:09:00,mem=1G", "MaxRSS=1G")}
 	if f := disagreeing(Analyse(ended)); f != nil {
 		t.Errorf("less while it ran is no contradiction: %v", f)
+	}
+}
+
+func TestSourcesOfGPUsAndJobstatsMemoryThatContradictOneAnother(t *testing.T) {
+	gpu := func(summary string) *record {
+		return longJob("AllocTRES=cpu=16,mem=64G,node=1,gres/gpu=2", "AdminComment="+js1(t, `{"nodes":{"n1":{`+summary+`}}}`))
+	}
+	step := func(usage string, pairs ...string) *record { return step0(goodCPU+","+usage, pairs...) }
+	rss := &Cluster{JobAcctGather: linux}
+	for _, c := range []struct {
+		name   string
+		in     Input
+		metric MetricName
+		key    string // of the evidence; empty when nothing is wrong
+	}{
+		{"utilisation", Input{Rows: []*record{gpu(`"gpu_utilization":{"0":90,"1":80}`), step(goodMem + ",gres/gpuutil=60")}}, GPUUtilization, "gpu_utilization.jobstats"},
+		{"utilisation within ten points", Input{Rows: []*record{gpu(`"gpu_utilization":{"0":39,"1":39}`), step(goodMem + ",gres/gpuutil=60")}}, GPUUtilization, ""},
+		{"a summary without one of the GPUs", Input{Rows: []*record{gpu(`"gpu_utilization":{"0":90}`), step(goodMem + ",gres/gpuutil=10")}}, GPUUtilization, ""},
+		{"GPU memory", Input{Rows: []*record{gpu(`"gpu_used_memory":{"0":20000000000,"1":20000000000}`), step(goodMem + ",gres/gpumem=20G")}}, GPUMemoryPeak, "gpu_memory_peak.jobstats"},
+		{"what the driver holds", Input{Rows: []*record{gpu(`"gpu_used_memory":{"0":4000000000,"1":4000000000}`), step(goodMem + ",gres/gpumem=6G")}}, GPUMemoryPeak, ""},
+		{"a summary with more than the accounting's most", Input{Rows: []*record{gpu(`"used_memory":40000000000`), step("mem=20G")}}, MemoryPeak, "memory_peak.jobstats"},
+		{"a little more", Input{Rows: []*record{gpu(`"used_memory":22000000000`), step("mem=20G")}}, MemoryPeak, ""},
+		{"a summary with less than one task", Input{Rows: []*record{gpu(`"used_memory":4000000000`), step("mem=20G", "MaxRSS=20G")}, Cluster: rss}, MemoryPeak, "memory_peak.jobstats"},
+		{"less, and the accounting counts file cache", Input{Rows: []*record{gpu(`"used_memory":4000000000`), step("mem=20G", "MaxRSS=20G")}}, MemoryPeak, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := Analyse(c.in)
+			found := disagreeing(r)
+			if _, ok := found[c.key]; ok != (c.key != "") || found != nil && c.key == "" {
+				t.Fatalf("disagreement %v, want %q", found, c.key)
+			}
+			if r.Metrics[c.metric].Has(SourceDisagreement) != (c.key != "") {
+				t.Errorf("%s: %v", c.metric, r.Metrics[c.metric].Reasons)
+			}
+		})
+	}
+}
+
+func TestAProfileOfAGPUThatContradictsTheAccounting(t *testing.T) {
+	job := func(util string) Input {
+		f := gpuProfile(profile.Column{50, 50, 50}, profile.Column{gib, gib, gib})
+		return Input{
+			Rows: []*record{
+				row("JobID=5", "State=COMPLETED", "AllocCPUS=1", "NNodes=1", "NodeList=n1", "ElapsedRaw=2", "Start=1000", "End=1002", "AllocTRES=cpu=1,node=1,gres/gpu=1"),
+				row("JobID=5.0", "State=COMPLETED", "NTasks=1", "NNodes=1", "NodeList=n1", "ElapsedRaw=2", "TRESUsageInTot=gres/gpuutil="+util+",gres/gpumem=1G"),
+			},
+			Profiles: []ProfileFile{f}, Cluster: &Cluster{TaskInterval: 1},
+		}
+	}
+	if f := disagreeing(Analyse(job("55"))); f != nil {
+		t.Errorf("50 and 55 %%: %v", f)
+	}
+	if f := disagreeing(Analyse(job("90"))); f["gpu_utilization.hdf5_profile"] != 50.0 || f["gpu_utilization.tres_usage_in_tot"] != 90.0 {
+		t.Errorf("50 and 90 %%: %v", f)
 	}
 }
