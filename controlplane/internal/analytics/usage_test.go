@@ -21,20 +21,24 @@ import (
 
 // run is one row of accounting as the naive computation knows it.
 type run struct {
-	job, user, account             string
-	submit, start, wall, cpus, gpu int64
-	started                        bool
-	state                          string
+	job, user, account, cluster           string
+	partition, qos                        string
+	submit, start, wall, cpus, nodes, gpu int64
+	suspended                             int64 // part of wall
+	started                               bool
+	state                                 string
 }
 
 func (r run) end() int64 { return r.start + r.wall }
 
 func (r run) row() string {
-	start, end, nodes, state := fmt.Sprint(r.start), fmt.Sprint(r.end()), "n1", r.state
+	start, end, nodes, state := fmt.Sprint(r.start), fmt.Sprint(r.end()), fmt.Sprintf("n[1-%d]", r.nodes), r.state
 	if !r.started {
 		start, nodes, state = "Unknown", "None assigned", "CANCELLED by 7"
 	}
-	return fmt.Sprintf("%s|%s|x|%s|%s|%d|%s|%s|%s|0:0|%d|1|%s|cpu=%d,node=1,gres/gpu=%d", r.job, r.job, r.user, r.account, r.submit, start, end, state, r.cpus, nodes, r.cpus, r.gpu)
+	return fmt.Sprintf("%s|%s|x|%s|%s|%d|%s|%s|%s|0:0|%d|%d|%s|cpu=%d,node=%d,gres/gpu=%d|%s|%s|%d-%02d:%02d:%02d",
+		r.job, r.job, r.user, r.account, r.submit, start, end, state, r.cpus, r.nodes, nodes, r.cpus, r.nodes, r.gpu, r.partition, r.qos,
+		r.suspended/86400, r.suspended/3600%24, r.suspended/60%60, r.suspended%60)
 }
 
 const head = "JobID|JobIDRaw|JobName|User|Account|Submit|Start|End|State|ExitCode|AllocCPUS|NNodes|NodeList|AllocTRES\n"
@@ -45,18 +49,22 @@ func runs() *rapid.Generator[[]run] {
 			user: rapid.SampledFrom([]string{"alice", "bob", "carol"}).Draw(t, "user"), account: rapid.SampledFrom([]string{"phys", "", "chem"}).Draw(t, "account"),
 			submit: rapid.Int64Range(1_700_000_000, 1_720_000_000).Draw(t, "submit"), start: rapid.Int64Range(0, 50_000).Draw(t, "wait"),
 			wall: rapid.Int64Range(0, 4_000_000).Draw(t, "wall"), cpus: rapid.Int64Range(1, 5000).Draw(t, "cpus"), gpu: rapid.Int64Range(0, 8).Draw(t, "gpu"),
+			partition: rapid.SampledFrom([]string{"cpu", "gpu", ""}).Draw(t, "partition"), qos: rapid.SampledFrom([]string{"normal", "high", ""}).Draw(t, "qos"),
+			cluster: rapid.SampledFrom([]string{"c", "d"}).Draw(t, "cluster"), nodes: rapid.Int64Range(1, 4).Draw(t, "nodes"),
 			started: rapid.IntRange(0, 4).Draw(t, "started") > 0, state: rapid.SampledFrom([]string{"COMPLETED", "FAILED", "TIMEOUT"}).Draw(t, "state"),
 		}
 	})
 	return rapid.Custom(func(t *rapid.T) []run {
 		list := rapid.SliceOfN(one, 1, 40).Draw(t, "runs")
 		for i := range list {
+			list[i].suspended = rapid.Int64Range(0, list[i].wall).Draw(t, "suspended")
 			list[i].job = fmt.Sprint(100 + i)
 			list[i].start += list[i].submit
 			if i > 0 && list[i-1].started && rapid.IntRange(0, 5).Draw(t, "requeued") == 0 { // the next run of the job before
 				prev := list[i-1]
 				list[i-1].state = "NODE_FAIL"
-				list[i].job, list[i].user, list[i].account = prev.job, prev.user, prev.account
+				list[i].job, list[i].user, list[i].account, list[i].cluster = prev.job, prev.user, prev.account, prev.cluster
+				list[i].partition, list[i].qos = prev.partition, prev.qos
 				wait := list[i].start - list[i].submit
 				list[i].submit, list[i].start = prev.end(), prev.end()+wait
 			}
@@ -65,7 +73,7 @@ func runs() *rapid.Generator[[]run] {
 	})
 }
 
-type totals struct{ count, never, jobs, wall, cpu, gpu, wait int64 }
+type totals struct{ count, never, jobs, wall, cpu, gpu, wait, suspended, nodes int64 }
 
 func naive(list []run, key func(run) any) map[any]totals {
 	out := map[any]totals{}
@@ -75,6 +83,7 @@ func naive(list []run, key func(run) any) map[any]totals {
 			t.never++
 		} else {
 			t.count, t.wall, t.cpu, t.gpu, t.wait = t.count+1, t.wall+r.wall, t.cpu+r.wall*r.cpus, t.gpu+r.wall*r.gpu, t.wait+r.start-r.submit
+			t.suspended, t.nodes = t.suspended+r.suspended, t.nodes+r.wall*r.nodes
 			if i+1 == len(list) || list[i+1].job != r.job || !list[i+1].started {
 				t.jobs++
 			}
@@ -82,6 +91,16 @@ func naive(list []run, key func(run) any) map[any]totals {
 		out[key(r)] = t
 	}
 	return out
+}
+
+// orNil is the key of a name that may be missing.
+func orNil(name func(run) string) func(run) any {
+	return func(r run) any {
+		if name(r) == "" {
+			return nil
+		}
+		return name(r)
+	}
 }
 
 func TestUsageEqualsANaiveSum(t *testing.T) {
@@ -100,13 +119,12 @@ func TestUsageEqualsANaiveSum(t *testing.T) {
 			return r.state
 		},
 		"day": at(time.DateOnly), "month": at("2006-01"), "year": at("2006"), "cores": func(r run) any { return r.cpus },
-		"account": func(r run) any {
-			if r.account == "" {
-				return nil
-			}
-			return r.account
-		},
-		"none": func(run) any { return "all" },
+		"account":   orNil(func(r run) string { return r.account }),
+		"partition": orNil(func(r run) string { return r.partition }),
+		"qos":       orNil(func(r run) string { return r.qos }),
+		"nodes":     func(r run) any { return r.nodes },
+		"cluster":   func(r run) any { return r.cluster },
+		"none":      func(run) any { return "all" },
 	}
 	open := opener(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -114,13 +132,17 @@ func TestUsageEqualsANaiveSum(t *testing.T) {
 		s := open(rt)
 		defer func() { _ = s.Close() }()
 		g := gormstore.NewJobs(s)
-		text := []string{}
-		for _, r := range list {
-			text = append(text, r.row())
-		}
-		im := dump.New(jobs.New(g, g, time.Now, nil), g, dump.Options{Cluster: "c", ChunkRows: 7, Reject: func(r dump.Rejected) error { rt.Fatalf("%+v", r); return nil }})
-		if err := im.File(context.Background(), "f", strings.NewReader(head+strings.Join(text, "\n")+"\n")); err != nil {
-			rt.Fatal(err)
+		for _, cluster := range []string{"c", "d"} {
+			text := strings.TrimSuffix(head, "\n") + "|Partition|QOS|Suspended\n"
+			for _, r := range list {
+				if r.cluster == cluster {
+					text += r.row() + "\n"
+				}
+			}
+			im := dump.New(jobs.New(g, g, time.Now, nil), g, dump.Options{Cluster: cluster, ChunkRows: 7, Reject: func(r dump.Rejected) error { rt.Fatalf("%+v", r); return nil }})
+			if err := im.File(context.Background(), "f", strings.NewReader(text)); err != nil {
+				rt.Fatal(err)
+			}
 		}
 		for by, key := range keys {
 			groups, err := analytics.Usage(context.Background(), g, analytics.Query{By: by, Location: berlin})
@@ -138,7 +160,7 @@ func compare(rt *rapid.T, by analytics.Dimension, groups []analytics.Group, want
 	}
 	for _, g := range groups {
 		s := g.Sums
-		got := totals{s.Started, s.NeverStarted, s.Jobs, int64(s.WallS), int64(s.CPUS), int64(s.GPUS), int64(s.WaitS)}
+		got := totals{s.Started, s.NeverStarted, s.Jobs, int64(s.WallS), int64(s.CPUS), int64(s.GPUS), int64(s.WaitS), int64(s.SuspendedS), int64(s.NodeS)}
 		if got != want[g.Key] || math.Trunc(s.CPUS) != s.CPUS {
 			rt.Fatalf("by %s, %v: got %+v, want %+v", by, g.Key, got, want[g.Key])
 		}
