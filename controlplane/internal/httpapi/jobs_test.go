@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,10 +196,15 @@ func TestFromAccountingToTheReport(t *testing.T) {
 	})
 }
 
+// profiled is the accounting of the job whose step 20.0 wrote the profile 20_0_n1.h5: the times of both agree.
+const profiled = head +
+	"20|20|sim|1002|alice|COMPLETED|1795421970|1795421973|1795421988|n1|0:0|15|4|1|cpu=4,mem=8G,node=1|00:00:15|120\n" +
+	"20.0|20.0|burn|||COMPLETED|1795421973|1795421973|1795421988|n1|0:0|15|4|1|cpu=4,mem=8G,node=1|00:00:15|\n"
+
 func TestProfileRefinesTheReport(t *testing.T) {
 	x := newSite(t, storetest.SQLite(t))
-	x.call("agent", "POST", "/agent/accounting", batch(finished("20", "1002", "alice")), nil)
-	id := jobkey.Untagged("lab", "20", 1795000000)
+	x.call("agent", "POST", "/agent/accounting", batch(profiled), nil)
+	id := jobkey.Untagged("lab", "20", 1795421970)
 	if _, err := x.insight.AnalyseDue(context.Background(), func(int) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -222,8 +228,8 @@ func TestProfileRefinesTheReport(t *testing.T) {
 	}
 	var report api.Report
 	x.call("alice", "GET", "/jobs/"+id.String()+"/efficiency", nil, &report)
-	if report.Job.JobID != "20" {
-		t.Errorf("%+v", report.Job)
+	if report.Job.JobID != "20" || !slices.Contains(report.Sources, "hdf5_profile") {
+		t.Errorf("job %+v from %q, want it from its profile too", report.Job, report.Sources)
 	}
 }
 
