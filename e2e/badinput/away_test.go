@@ -70,8 +70,8 @@ func TestServerAway(t *testing.T) {
 	}
 	id, _ := submitShort(t, 1)
 	waitSlurm(t, id, "COMPLETED")
-	if result := alice.Run(t, "ergon", "files", "ls"); result.Code != 4 || result.Stderr == "" {
-		t.Errorf("ergon files ls: %d %q, want 4 and a reason", result.Code, result.Stderr)
+	if result := alice.Run(t, "ergon", "files", "ls"); result.Code != 4 || !strings.Contains(result.Stderr, "ergon: cannot reach ") || !strings.Contains(result.Stderr, "is the server up, and the address right?") {
+		t.Errorf("ergon files ls: %d %q, want 4, and that the server cannot be reached", result.Code, result.Stderr)
 	}
 	if result := alice.Run(t, "ergon", "job", id); result.Code != 0 || !strings.Contains(result.Stdout+result.Stderr, "local") {
 		t.Errorf("ergon job without the server: %d %s%s", result.Code, result.Stdout, result.Stderr)
@@ -95,6 +95,10 @@ func TestStoreAway(t *testing.T) {
 	}
 	id, _ := submitShort(t, 0)
 	alice.WaitJob(t, id, "uploading", func(j site.Job) bool { return j.UploadPhase == "uploading" })
+	harness.Eventually(t, site.Patience, func() (bool, string) {
+		out := alice.Must(t, "ergon", "status")
+		return strings.Contains(out, "uploading 1") && strings.Contains(out, "job "+id+": 0 of 2 files, 0 B of "), "the agent's status does not tell what it is sending: " + out
+	})
 	_ = thaw() // the server may have replaced it meanwhile
 	complete(t, id)
 }
@@ -115,6 +119,9 @@ func TestStoreKilledAgainAndAgain(t *testing.T) {
 			return true, ""
 		})
 		complete(t, id)
+		if out := alice.Must(t, "ergon", "status"); !strings.Contains(out, "verified ") || strings.Contains(out, "Sending") || strings.Contains(out, "Outbox") {
+			t.Errorf("the agent's status after the store came back: %s", out)
+		}
 	}
 }
 
