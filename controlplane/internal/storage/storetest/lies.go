@@ -49,9 +49,9 @@ const truth, falsehood = "the declared content", "the invented content"
 
 func sum(text string) string { return storage.Digest(sha256.Sum256([]byte(text))).Checksum() }
 
-// commonLies fit whole objects and parts.
+// commonLies fit whole objects and parts whose content is signed.
 func commonLies(victim, foreignKey string) []lie {
-	return []lie{
+	return append(urlLies(victim, foreignKey), []lie{
 		{"longer body", body(truth + "!")},
 		{"shorter body", body(truth[1:])},
 		{"empty body", body("")},
@@ -63,6 +63,12 @@ func commonLies(victim, foreignKey string) []lie {
 		{"other checksum", header("X-Amz-Checksum-Sha256", sum(falsehood))},
 		{"no checksum", without("X-Amz-Checksum-Sha256")},
 		{"checksum of another kind instead", both(without("X-Amz-Checksum-Sha256"), header("X-Amz-Checksum-Crc32", "AAAAAA=="))},
+	}...)
+}
+
+// urlLies fit every presigned PUT, whatever it says of its content.
+func urlLies(victim, foreignKey string) []lie {
+	return []lie{
 		{"copy source", header("X-Amz-Copy-Source", victim)},
 		{"copy source without a body", both(body(""), header("X-Amz-Copy-Source", victim))},
 		{"foreign key", func(r *http.Request) { r.URL.Path, r.URL.RawPath = foreignKey, "" }},

@@ -25,6 +25,7 @@ import (
 // Store is a whole object store.
 type Store interface {
 	storage.Signer
+	storage.OpenSigner
 	storage.Bytes
 	storage.Multiparts
 	storage.Eraser
@@ -42,9 +43,11 @@ func Run(t *testing.T, store Store) {
 	t.Run("objects", s.objects)
 	t.Run("names", s.names)
 	t.Run("lies about a PUT", s.putLies)
+	t.Run("lies about a PUT of unknown content", s.openLies)
 	t.Run("lies about a part", s.partLies)
 	t.Run("lies about a GET", s.getLies)
 	t.Run("replay", s.replay)
+	t.Run("replay of a PUT of unknown content", s.openReplay)
 	t.Run("multipart", s.multipart)
 	t.Run("completing twice", s.completeTwice)
 	t.Run("multipart does not overwrite", s.multipartOverwrite)
@@ -180,11 +183,17 @@ func (s Suite) names(t *testing.T) {
 }
 
 func (s Suite) replay(t *testing.T) {
-	key, content := s.key(t), []byte("once")
-	signed, err := s.Store.SignPut(t.Context(), s.order(key, content))
+	content := []byte("once")
+	signed, err := s.Store.SignPut(t.Context(), s.order(s.key(t), content))
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantOneOfMany(t, signed, content)
+}
+
+// wantOneOfMany sends a PUT many times at once, and once more.
+func wantOneOfMany(t *testing.T, signed storage.Presigned, content []byte) {
+	t.Helper()
 	const racers = 16
 	wins := make(chan bool, racers)
 	for range racers {
