@@ -126,7 +126,7 @@ func TestEmbeddedIdentitiesCanDoWhatTheyMayAndNoMore(t *testing.T) {
 		t.Error(err)
 	}
 	wantSafe(t, s)
-	wantFeatures(t, s, map[string]s3store.Answer{"versioning": s3store.No, "encryption": s3store.No, "lifecycle": s3store.No})
+	wantFeatures(t, s, map[string]s3store.Answer{"versioning": s3store.No, "encryption": s3store.No, "lifecycle": s3store.No, "CORS": s3store.No})
 	attempts := s.SetUp(t.Context(), s3store.Keep{OldVersions: 1, Multiparts: 8, Exports: 8})
 	if len(attempts) != 3 {
 		t.Errorf("%d attempts: %+v", len(attempts), attempts)

@@ -34,7 +34,7 @@ func TestThreat_T12_MinioConformsAndAcceptsNoLie(t *testing.T) {
 		}
 	})
 	t.Run("nothing is turned on by itself", func(t *testing.T) {
-		wantFeatures(t, s, map[string]s3store.Answer{"versioning": s3store.No, "encryption": s3store.No, "lifecycle": s3store.No})
+		wantFeatures(t, s, map[string]s3store.Answer{"versioning": s3store.No, "encryption": s3store.No, "lifecycle": s3store.No, "CORS": s3store.Yes})
 	})
 	t.Run("what is turned on is in force", func(t *testing.T) { setUpMinio(t, s, server) })
 	t.Run("with versions it conforms as well", func(t *testing.T) { storetest.Run(t, s) })
@@ -53,6 +53,29 @@ func TestThreat_T12_MinioConformsAndAcceptsNoLie(t *testing.T) {
 		}
 		t.Errorf("a maintenance identity that may only put passes: %+v", list)
 	})
+	t.Run("a put signer that can list and nothing more is found out", func(t *testing.T) { // the last: it stays so
+		server.AllowPutSigner(t, "s3:ListBucket")
+		wantOnlyFault(t, s, "put signer cannot list")
+	})
+}
+
+// wantOnlyFault: one finding is bad, and says what to do.
+func wantOnlyFault(t *testing.T, s *s3store.Store, name string) {
+	t.Helper()
+	findings, err := s.CheckIdentities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, f := range findings {
+		found = found || f.Name == name
+		if f.OK == (f.Name == name) || !f.OK && !strings.Contains(f.Text, "policy") {
+			t.Errorf("%s: %v, %s", f.Name, f.OK, f.Text)
+		}
+	}
+	if !found {
+		t.Errorf("nothing is said of %q", name)
+	}
 }
 
 func setUpMinio(t *testing.T, s *s3store.Store, server miniotest.Server) {

@@ -8,7 +8,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/s3store"
 	"github.com/ergon-hpc/ergon/shared/secret"
@@ -73,6 +76,39 @@ func (s Server) Root(t testing.TB) *minio.Client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// AllowPutSigner lets the put signer do more with the bucket than it needs, as a careless operator would.
+func (s Server) AllowPutSigner(t testing.TB, actions ...string) {
+	t.Helper()
+	bucket := "arn:aws:s3:::" + s.Config.Bucket
+	s.setPolicy(t, "ergon-put", map[string]any{"Version": "2012-10-17", "Statement": []map[string]any{
+		{"Effect": "Allow", "Action": []string{"s3:PutObject"}, "Resource": []string{bucket + "/*"}},
+		{"Effect": "Allow", "Action": actions, "Resource": []string{bucket}},
+	}})
+}
+
+// setPolicy replaces a policy that the identities were made with (dev/minio/identities).
+func (s Server) setPolicy(t testing.TB, name string, doc map[string]any) {
+	t.Helper()
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Addr+"/minio/admin/v3/add-canned-policy?name="+name, bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
+	resp, err := http.DefaultClient.Do(signer.SignV4(*req, s.root.AccessKey, s.root.SecretKey.Reveal(), "", "us-east-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("changing a policy answers %d", resp.StatusCode)
+	}
 }
 
 // topDir is the directory that holds dev/, above the package under test.
