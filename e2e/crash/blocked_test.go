@@ -88,7 +88,7 @@ func TestAgentKilledWhileOutputsAreRefused(t *testing.T) {
 			t.Errorf("%s is stored with %s", f.Name, f.SHA256)
 		}
 	}
-	if len(seen) != 4 || onDisk(t, job.ID) != jobObjects {
-		t.Errorf("stored %v, %d objects on disk", seen, onDisk(t, job.ID))
+	if len(seen) != 4 || len(onDisk(t, job.ID)) != jobObjects {
+		t.Errorf("stored %v, %d objects on disk", seen, len(onDisk(t, job.ID)))
 	}
 }

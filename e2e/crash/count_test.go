@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func (e expected) objects(t *testing.T, job site.Job) {
 	for _, f := range e.person().Files(t, job.ID) {
 		stored[f.Name]++
 		want, known := files[f.Name]
-		if !known || f.SHA256 != want || !f.SHA256Verified && f.Size < 64<<20 {
+		if !known || f.SHA256 != want || !f.SHA256Verified && f.Size < multipart {
 			t.Errorf("job %s stored %s with %s (verified %v), want %s", e.slurmID, f.Name, f.SHA256, f.SHA256Verified, want)
 		}
 	}
@@ -75,24 +76,33 @@ func (e expected) objects(t *testing.T, job site.Job) {
 			t.Errorf("job %s has %s %d times in the list of files, want once", e.slurmID, name, stored[name])
 		}
 	}
-	if n := onDisk(t, job.ID); n != len(files) {
-		t.Errorf("job %s has %d objects in the store, want %d", e.slurmID, n, len(files))
+	var want []string
+	for _, sum := range files {
+		want = append(want, sum)
+	}
+	slices.Sort(want)
+	if got := onDisk(t, job.ID); !slices.Equal(got, want) {
+		t.Errorf("job %s has objects with %q in the store, want %q", e.slurmID, got, want)
 	}
 }
 
-// onDisk counts a job's objects where the embedded store keeps them.
-func onDisk(t *testing.T, jobID string) (n int) {
+// multipart is the size from which on the store checks each part by itself, and nobody the whole: here onDisk does.
+const multipart = 64 << 20
+
+// onDisk gives the checksums of a job's objects where the embedded store keeps them, sorted.
+func onDisk(t *testing.T, jobID string) (sums []string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(world.Dir, "server"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && strings.Contains(path, "/jobs/"+jobID+"/") && !strings.Contains(path, ".sgwtmp") {
-			n++
+			sums = append(sums, site.SHA256(t, path))
 		}
 		return nil // an error is one of SQLite's files, which come and go
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	slices.Sort(sums)
+	return sums
 }
 
 // tagged counts Slurm's jobs that carry the tag of a submission, running or ended. Incarnations of one job count once.
