@@ -43,8 +43,10 @@ func small(t *testing.T) {
 	id := alice.Sbatch(t, fmt.Sprintf(`#!/bin/bash
 #SBATCH --job-name=small --ntasks=1 --mem=200M --time=5 --profile=task --output=small-%%j.out --error=small-%%j.err
 #ERGON outputs=result-*.txt
+#ERGON scratch
 echo to stdout; echo to stderr >&2
 srun python3 %s 6 50
+[ -O "${ERGON_SCRATCH_DIR:?}" ] && echo hot > "$ERGON_SCRATCH_DIR/tmp" && mkdir -p "${ERGON_OUTPUT_DIR:?}" && stat -c %%a "$ERGON_SCRATCH_DIR" > "$ERGON_OUTPUT_DIR/scratch.txt"
 head -c 100000 /dev/urandom > result-$SLURM_JOB_ID.txt
 mkdir -p "${ERGON_OUTPUT_DIR:?}/deep/er"
 echo below > "$ERGON_OUTPUT_DIR/deep/er/file.csv"
@@ -64,6 +66,7 @@ echo below > "$ERGON_OUTPUT_DIR/deep/er/file.csv"
 		comeBack(t, files, job, name, site.SHA256(t, path))
 	}
 	comeBack(t, files, job, "deep/er/file.csv", site.Sum([]byte("below\n")))
+	comeBack(t, files, job, "scratch.txt", site.Sum([]byte("700\n"))) // the job's own directory, which nobody else enters
 	for _, profile := range profiles(t, "alice", id) {
 		comeBack(t, files, job, filepath.Base(profile), site.SHA256(t, profile))
 	}
