@@ -152,8 +152,8 @@ func (m *ledgerMachine) jobBytes() (bytes int64) {
 	return bytes
 }
 
-func (m *ledgerMachine) Reserve(t *rapid.T) {
-	var drafts []storage.Draft
+// drafts draws what is to be reserved at once: files of the user, or outputs of the job that may be known already.
+func (m *ledgerMachine) drafts(t *rapid.T) (drafts []storage.Draft) {
 	ofJob := rapid.Bool().Draw(t, "of the job")
 	seen := map[string]bool{}
 	for range rapid.IntRange(1, 4).Draw(t, "drafts") {
@@ -168,6 +168,11 @@ func (m *ledgerMachine) Reserve(t *rapid.T) {
 			drafts = append(drafts, d)
 		}
 	}
+	return drafts
+}
+
+func (m *ledgerMachine) Reserve(t *rapid.T) {
+	drafts := m.drafts(t)
 	got, err := m.s.Storage().Reserve(context.Background(), m.user, machineQuotas, drafts)
 	if err != nil {
 		t.Fatalf("reserving: %v", err)
@@ -197,14 +202,7 @@ func (m *ledgerMachine) answered(t *rapid.T, d storage.Draft, r storage.Reservat
 			t.Fatalf("asked again, %s was answered with %+v", id, r)
 		}
 	case r.Upload != nil:
-		if other, ok := m.keys[r.Upload.Key]; ok {
-			t.Fatalf("the key of %s was given out again", other)
-		}
-		m.keys[r.Upload.Key] = r.Upload.ID
-		m.reserved = append(m.reserved, *r.Upload)
-		if r.Upload.Job != nil {
-			m.known[identity(*r.Upload)] = r.Upload.ID
-		}
+		m.adopt(t, *r.Upload)
 	default:
 		n, bytes := m.used()
 		fits := n+1 <= machineObjects && bytes+d.Upload.SizeBytes <= machineBytes
@@ -212,6 +210,18 @@ func (m *ledgerMachine) answered(t *rapid.T, d storage.Draft, r storage.Reservat
 		if r.Refused == nil || fits && fitsJob || r.ByJob != fits {
 			t.Fatalf("%d bytes were refused at %d objects, %d bytes and %d of the job: %+v", d.Upload.SizeBytes, n, bytes, m.jobBytes(), r)
 		}
+	}
+}
+
+// adopt takes over what was reserved.
+func (m *ledgerMachine) adopt(t *rapid.T, u storage.Upload) {
+	if other, ok := m.keys[u.Key]; ok {
+		t.Fatalf("the key of %s was given out again", other)
+	}
+	m.keys[u.Key] = u.ID
+	m.reserved = append(m.reserved, u)
+	if u.Job != nil {
+		m.known[identity(u)] = u.ID
 	}
 }
 
@@ -291,30 +301,110 @@ func (m *ledgerMachine) Recount(t *rapid.T) {
 
 // Crash begins a change and loses its connection somewhere in the middle: it happened whole or not at all.
 func (m *ledgerMachine) Crash(t *rapid.T) {
-	u := take(t, &m.reserved)
+	change := rapid.SampledFrom([]string{"reserve", "settle", "release", "remove"}).Draw(t, "change")
 	after := time.Duration(rapid.IntRange(0, 1500).Draw(t, "crash after µs")) * time.Microsecond
 	ctx, cancel := context.WithTimeout(context.Background(), after)
 	defer cancel()
-	settle := rapid.Bool().Draw(t, "settling")
-	if settle {
-		_, _ = m.s.Storage().Settle(ctx, objectOf(u), false)
-	} else {
-		_, _ = m.s.Storage().Release(ctx, u.ID, storage.Aborted, epoch)
+	switch change {
+	case "reserve":
+		m.crashReserve(ctx, t)
+	case "settle":
+		m.crashSettle(ctx, t)
+	case "release":
+		m.crashRelease(ctx, t)
+	case "remove":
+		m.crashRemove(ctx, t)
 	}
+}
+
+// crashReserve: of several drafts all that fit are reserved, or none.
+func (m *ledgerMachine) crashReserve(ctx context.Context, t *rapid.T) {
+	drafts := m.drafts(t)
+	want := m.fitting(drafts)
+	_, _ = m.s.Storage().Reserve(ctx, m.user, machineQuotas, drafts)
+	m.awaitTheDead(t)
+	var got []storage.Upload
+	for _, d := range drafts {
+		u, err := m.s.Storage().Upload(context.Background(), d.Upload.ID)
+		switch {
+		case err == nil && u.Status == storage.Reserved:
+			got = append(got, u)
+		case !apperr.Is(err, apperr.NotFound):
+			t.Fatalf("after a crash: %+v, %v", u, err)
+		}
+	}
+	if len(got) > 0 && len(got) != len(want) {
+		t.Fatalf("of %d drafts that fit %d were reserved", len(want), len(got))
+	}
+	for i, u := range got {
+		if u.ID != want[i] {
+			t.Fatalf("%s was reserved, want %s", u.ID, want[i])
+		}
+		m.adopt(t, u)
+	}
+}
+
+// fitting are the drafts that are new and that the limits let through, in order.
+func (m *ledgerMachine) fitting(drafts []storage.Draft) (ids []uuid.UUID) {
+	n, bytes := m.used()
+	ofJob := m.jobBytes()
+	for _, d := range drafts {
+		u := d.Upload
+		if _, known := m.known[identity(u)]; known || n+1 > machineObjects || bytes+u.SizeBytes > machineBytes ||
+			u.Job != nil && ofJob+u.SizeBytes > machineJobBytes {
+			continue
+		}
+		ids = append(ids, u.ID)
+		n, bytes = n+1, bytes+u.SizeBytes
+		if u.Job != nil {
+			ofJob += u.SizeBytes
+		}
+	}
+	return ids
+}
+
+func (m *ledgerMachine) crashSettle(ctx context.Context, t *rapid.T) {
+	u := take(t, &m.reserved)
+	_, _ = m.s.Storage().Settle(ctx, objectOf(u), false)
+	if m.statusAfterCrash(t, u, storage.Stored) {
+		m.stored = append(m.stored, u)
+	}
+}
+
+func (m *ledgerMachine) crashRelease(ctx context.Context, t *rapid.T) {
+	u := take(t, &m.reserved)
+	_, _ = m.s.Storage().Release(ctx, u.ID, storage.Aborted, epoch)
+	if m.statusAfterCrash(t, u, storage.Aborted) {
+		m.end(u)
+	}
+}
+
+// statusAfterCrash says whether an upload got its new status; else it must be reserved as it was.
+func (m *ledgerMachine) statusAfterCrash(t *rapid.T, u storage.Upload, done storage.Status) bool {
 	m.awaitTheDead(t)
 	row, err := m.s.Storage().Upload(context.Background(), u.ID)
-	if err != nil {
-		t.Fatalf("after a crash: %v", err)
-	}
 	switch {
-	case row.Status == storage.Reserved:
+	case err == nil && row.Status == done:
+		return true
+	case err == nil && row.Status == storage.Reserved:
 		m.reserved = append(m.reserved, u)
-	case row.Status == storage.Stored && settle:
-		m.stored = append(m.stored, u)
-	case row.Status == storage.Aborted && !settle:
-		m.end(u)
 	default:
-		t.Fatalf("after a crash it is %s", row.Status)
+		t.Fatalf("after a crash it is %s, %v", row.Status, err)
+	}
+	return false
+}
+
+func (m *ledgerMachine) crashRemove(ctx context.Context, t *rapid.T) {
+	u := take(t, &m.stored)
+	_, _ = m.s.Storage().Remove(ctx, m.user, u.ID, epoch)
+	m.awaitTheDead(t)
+	switch o, err := m.s.Storage().Object(context.Background(), u.ID); {
+	case apperr.Is(err, apperr.NotFound):
+		m.end(u)
+	case err == nil && o.Key == u.Key:
+		m.stored = append(m.stored, u)
+	default:
+		t.Fatalf("after a crash: %+v, %v", o, err)
 	}
 }
 
