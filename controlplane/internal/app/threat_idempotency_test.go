@@ -10,6 +10,7 @@ import (
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
 	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore/storetest"
+	"github.com/ergon-hpc/ergon/controlplane/internal/identity"
 	"github.com/ergon-hpc/ergon/controlplane/internal/repeat"
 )
 
@@ -44,16 +45,46 @@ func aKeyIsGoodForOneRequest(t *testing.T, w *world) {
 		"secret again":         {post(alice, "/links/challenges", "k1", `{"cluster":"hpc"}`), 409, "secret_already_issued"},
 		"key with spaces":      {post(alice, "/links/challenges", "a b", `{"cluster":"hpc"}`), 400, "invalid_request"},
 		"refused":              {post(alice, "/links/challenges", "k2", `{"cluster":"nowhere"}`), 404, "not_found"},
+		"a token":              {post(alice, "/auth/tokens", "k3", `{"name":"ci","scopes":["jobs:read"],"expires_in_s":3600}`), 201, ""},
+		"an enrolment":         {post(alice, "/agents/enrolments", "k4", `{"cluster":"hpc","kind":"user"}`), 201, ""},
 		"login takes no key":   {post(person{}, "/auth/login", "k1", `{"username":"alice","password":"`+worldPassword+`"}`), 200, ""},
 	} {
 		if c.got.status != c.status || c.got.field("code") != c.code {
 			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)
 		}
 	}
+	w.loginsTakeNoKey(t)
 	if r := post(alice, "/links/challenges", "k2", `{"cluster":"hpc"}`); r.status != 201 {
 		t.Errorf("a key of a call without effect is used up: %d %s", r.status, r.body)
 	}
 	w.nothingSecretKept(t, first.body, again.body)
+}
+
+// loginsTakeNoKey: refresh and device act each time, and a key that came with them is not kept.
+func (w *world) loginsTakeNoKey(t *testing.T) {
+	t.Helper()
+	pair, err := w.svc.Login(t.Context(), identity.Credentials{Username: "alice", Password: worldPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh := func(token string) reply {
+		return w.call(t, request{method: http.MethodPost, path: "/auth/refresh", body: `{"refresh_token":"` + token + `"}`, key: "k1"})
+	}
+	first := refresh(pair.RefreshToken)
+	second := refresh(first.field("refresh_token"))
+	if first.status != http.StatusOK || second.status != http.StatusOK || first.field("refresh_token") == second.field("refresh_token") {
+		t.Errorf("refresh: %d %s, then %d %s", first.status, first.field("code"), second.status, second.field("code"))
+	}
+	device := request{method: http.MethodPost, path: "/auth/device", body: `{}`, key: "k1"}
+	one, two := w.call(t, device), w.call(t, device)
+	if one.field("device_code") == "" || one.field("device_code") == two.field("device_code") {
+		t.Errorf("device: %d %s, then %d", one.status, one.field("code"), two.status)
+	}
+	for name, got := range map[string]reply{"refresh": first, "refresh again": second, "device": one, "device again": two} {
+		if got.header.Get("Idempotency-Replayed") != "" {
+			t.Errorf("%s says that it is a replay", name)
+		}
+	}
 }
 
 func TestThreat_T29_AReplayAnswersWithoutDoingItAgain(t *testing.T) { eachWorld(t, aReplayAnswers) }
