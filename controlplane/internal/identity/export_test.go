@@ -11,6 +11,7 @@ const (
 	AudienceUser  = audienceUser
 	AudienceAgent = audienceAgent
 	FreeAttempts  = freeAttempts
+	ReloadEvery   = reloadEvery
 )
 
 func (s *Service) Signer() (string, ed25519.PrivateKey) { return s.ring.signer() }
@@ -37,4 +38,5 @@ func CheckPublicKey(x string) error {
 
 func ParseUserCode(text string) (string, bool) { return parseUserCode(text) }
 
+// Thumbprint names a key of an agent in the audit log.
 func Thumbprint(publicKey string) string { return thumbprint(publicKey) }

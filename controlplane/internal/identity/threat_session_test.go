@@ -2,11 +2,17 @@ package identity_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
 	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
@@ -155,6 +161,11 @@ func TestThreat_T09_ARevokedKeyIsRefusedWithin30Seconds(t *testing.T) {
 		here, there := replica(t, st, c, nil), replica(t, st, c, nil)
 		pair := login(t, here, "alice")
 		kid, _ := here.Signer()
+		for name, s := range map[string]*identity.Service{"here": here, "there": there} {
+			if !signedByJWKS(t, s, pair.AccessToken) {
+				t.Errorf("the keys that are published %s do not verify the token", name)
+			}
+		}
 		must(t, here.RevokeKey(ctx(), kid))
 		_, err := here.Authenticate(ctx(), pair.AccessToken)
 		wantCode(t, "here, at once", err, apperr.Unauthorized)
@@ -162,12 +173,39 @@ func TestThreat_T09_ARevokedKeyIsRefusedWithin30Seconds(t *testing.T) {
 		upkeep(t, there)() // what Run does every ten seconds
 		_, err = there.Authenticate(ctx(), pair.AccessToken)
 		wantCode(t, "there, at the next reload", err, apperr.Unauthorized)
+		for name, s := range map[string]*identity.Service{"here": here, "there": there} {
+			if slices.ContainsFunc(s.JWKS(), func(k identity.JWK) bool { return k.KID == kid }) || signedByJWKS(t, s, pair.AccessToken) {
+				t.Errorf("the revoked key is published %s", name)
+			}
+		}
 		pair, err = there.Refresh(ctx(), pair.RefreshToken)
 		must(t, err)
 		if _, err := here.Authenticate(ctx(), pair.AccessToken); err != nil {
 			t.Errorf("a token of the new key: %v", err)
 		}
 	})
+}
+
+// The words "within 30 seconds" are those of the design; replicas look this often.
+func TestThreat_T09_ReplicasLookForRevokedKeysOftenEnough(t *testing.T) {
+	if identity.ReloadEvery <= 0 || identity.ReloadEvery > 30*time.Second {
+		t.Errorf("every %s", identity.ReloadEvery)
+	}
+}
+
+// signedByJWKS verifies a token as another program does that has nothing but the published keys.
+func signedByJWKS(t *testing.T, s *identity.Service, token string) bool {
+	t.Helper()
+	_, err := jwt.Parse(token, func(tok *jwt.Token) (any, error) {
+		for _, k := range s.JWKS() {
+			if k.KID == tok.Header["kid"] {
+				raw, err := base64.RawURLEncoding.DecodeString(k.X)
+				return ed25519.PublicKey(raw), err
+			}
+		}
+		return nil, errors.New("no such key")
+	}, jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithTimeFunc(s.Now))
+	return err == nil
 }
 
 // countingKeys counts how often the keys are read.
@@ -219,6 +257,7 @@ func TestThreat_T15_GuessesFromManyAddressesMeetTheAccountsDelay(t *testing.T) {
 		c := newClock()
 		s := replica(t, st, c, func(cfg *identity.Config) { cfg.LoginPerMinute = 30 })
 		login(t, s, "alice")
+		before := s.Compared()
 		var reached, refused atomic.Int64
 		var wg sync.WaitGroup
 		for a := range 100 {
@@ -237,6 +276,9 @@ func TestThreat_T15_GuessesFromManyAddressesMeetTheAccountsDelay(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		if n := s.Compared() - before; n == 0 || n > identity.FreeAttempts {
+			t.Errorf("%d passwords were compared, at most %d may", n, identity.FreeAttempts)
+		}
 		if n := reached.Load(); n > identity.FreeAttempts {
 			t.Errorf("%d of 1000 guesses reached argon2, at most %d may", n, identity.FreeAttempts)
 		}
