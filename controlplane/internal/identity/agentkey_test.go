@@ -92,3 +92,25 @@ func TestRowsOfAnAgentSayWhichOfItsKeysActed(t *testing.T) {
 		}
 	})
 }
+
+func TestTheListOfAgentsSaysWhenTheyWereSeenAndHowWrongTheirClocksAre(t *testing.T) {
+	c := newClock()
+	s := replica(t, openSQLite(t), c, nil)
+	_, err := s.CreateCluster(ctx(), "hpc")
+	must(t, err)
+	token, _, err := s.EnrolToken(ctx(), "hpc", principal.AgentSystem, "")
+	must(t, err)
+	k := newAgentKey(t)
+	a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login1", PublicKey: k.public(), Version: "1"})
+	must(t, err)
+	for _, skew := range []time.Duration{20 * time.Second, -20 * time.Second} {
+		c.add(time.Hour)
+		_, _, err = s.AgentToken(ctx(), k.assertion(t, s, a.ID, map[string]any{"iat": s.Now().Add(skew).Unix()}))
+		must(t, err)
+		list, err := s.Agents(ctx())
+		must(t, err)
+		if len(list) != 1 || list[0].ClockSkew == nil || *list[0].ClockSkew != skew || list[0].LastSeenAt == nil || !list[0].LastSeenAt.Equal(c.now()) {
+			t.Errorf("%s ahead: %+v", skew, list)
+		}
+	}
+}

@@ -355,3 +355,28 @@ func seedOwned(t testing.TB, st *gormstore.Store, userID string) {
 		uuid.NewString() + "', '" + cluster.ID + "', '" + userID + "', '7', '7', 'completed', 'COMPLETED', " + at + ", " + at + ", " + at + ")")
 	exec("INSERT INTO quotas (user_id, limit_bytes, limit_objects, used_bytes, used_objects) VALUES ('" + userID + "', 100, 10, 70, 1)")
 }
+
+// Each cluster decides by itself: the agent of one with the login off vouches for nobody, also while another has it on.
+func TestUnixLoginIsOnOrOffForEachCluster(t *testing.T) {
+	s := replica(t, openSQLite(t), newClock(), nil)
+	_, err := s.CreateCluster(ctx(), "other")
+	must(t, err)
+	on := unixSite(t, s)
+	k := newAgentKey(t)
+	token, _, err := s.EnrolToken(ctx(), "other", principal.AgentSystem, "")
+	must(t, err)
+	a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login2", PublicKey: k.public(), Version: "1"})
+	must(t, err)
+	access, _, err := s.AgentToken(ctx(), k.assertion(t, s, a.ID, nil))
+	must(t, err)
+	off := as(t, s, access)
+	_, err = s.ExchangeUnix(on, unixAlice)
+	must(t, err)
+	_, err = s.ExchangeUnix(off, unixAlice)
+	wantCode(t, "where it is off", err, apperr.Forbidden)
+	must(t, s.SetUnixLogin(ctx(), "other", true), s.SetUnixLogin(ctx(), "hpc", false))
+	_, err = s.ExchangeUnix(off, unixAlice)
+	must(t, err)
+	_, err = s.ExchangeUnix(on, unixAlice)
+	wantCode(t, "where it was switched off", err, apperr.Forbidden)
+}
