@@ -197,6 +197,11 @@ func TestWhatAJobTookIsDividedAmongItsStoredOutputs(t *testing.T) {
 		if a.Name != "a.dat" || *a.Footprint.EnergyJoule != 2700 || *b.Footprint.Cost != 0.125 || *b.Footprint.CostUnit != "EUR" || b.Footprint.CarbonGram != nil {
 			t.Errorf("%+v %+v", a, b)
 		}
+		x.sql("UPDATE reports SET carbon_g = 80 WHERE job_id = '%s'", id)
+		x.call("alice", "GET", "/jobs/"+id+"/results", nil, &res)
+		if a, b := res.Results[0].Footprint.CarbonGram, res.Results[1].Footprint.CarbonGram; a == nil || b == nil || *a != 60 || *b != 20 {
+			t.Errorf("80 g of 300 and 100 bytes: %v %v", a, b)
+		}
 		if status, _ := x.call("bob", "GET", "/jobs/"+id+"/results", nil, nil); status != 404 {
 			t.Errorf("bob: %d", status)
 		}
