@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,9 +89,12 @@ func TestTheDemoComesUpTwiceAndLeavesNothing(t *testing.T) {
 	_, cpuBefore := os.Stat("/dev/cpu")
 	first := d.up()
 	d.tryWhatIsPrinted(first)
-	if second := d.up(); !strings.Contains(second, "18 jobs") {
+	second := d.up()
+	if !strings.Contains(second, "18 jobs") {
 		t.Errorf("the second run does not show the jobs of both:\n%s", second)
 	}
+	d.sections(second)
+	d.quick(second)
 	out, err := d.script(t.Context(), "down")
 	if err != nil || !strings.Contains(out, "The demo is gone.") {
 		t.Fatalf("dev/demo/down: %v\n%s", err, out)
@@ -99,6 +103,49 @@ func TestTheDemoComesUpTwiceAndLeavesNothing(t *testing.T) {
 	if _, err := os.Stat("/run/ergon-dev-cpu"); os.IsNotExist(err) && os.IsNotExist(cpuBefore) {
 		if _, err := os.Stat("/dev/cpu"); !os.IsNotExist(err) {
 			t.Errorf("/dev/cpu was made and is left: %v", err)
+		}
+	}
+}
+
+// maxOwnWork is what a second run may take beside the time in which it waits for its jobs.
+const maxOwnWork = 60
+
+func (d *demo) quick(out string) {
+	d.t.Helper()
+	m := regexp.MustCompile(`(?m)^Own work: (\d+) s, beside \d+ s of waiting for jobs$`).FindStringSubmatch(out)
+	if m == nil {
+		d.t.Fatalf("the demo does not print how long it worked:\n%s", out)
+	}
+	d.t.Attr("seconds", "demo: the second run's "+m[0])
+	if own, err := strconv.Atoi(m[1]); err != nil || own >= maxOwnWork {
+		d.t.Errorf("%s; want less than %d s", m[0], maxOwnWork)
+	}
+}
+
+// outOfMemory is the verdict where the cluster can hold a job to its memory.
+const outOfMemory = "OUT OF MEMORY on"
+
+// sections asserts what each job's own report says. They are printed in the order of dev/demo/lib/jobs.sh.
+func (d *demo) sections(out string) {
+	d.t.Helper()
+	reports := strings.Split(out, "\n$ ergon ")[1:]
+	wants := [][]string{
+		{"(well-sized)", "COMPLETED", "result-"},
+		{"(wasteful)", "#SBATCH --mem=", "#SBATCH --ntasks=1", "kept "},
+		{"(two-nodes)", "2 of 2 nodes", "HDF5 profile", "Energy   sacct ConsumedEnergyRaw", " W peak"},
+		{"4 tasks", "4 COMPLETED", "Spread over the tasks"},
+		{"(exits-3)", "exit code 3"},
+		{"(too-big)", outOfMemory},
+		{"/output/result-1.txt", "/stderr/exits-3-", "/profile/"},
+	}
+	for i, want := range wants {
+		for _, text := range want {
+			if text == outOfMemory && strings.Contains(out, "falling back to") { // no cgroups here
+				continue
+			}
+			if i >= len(reports) || !strings.Contains(reports[i], text) {
+				d.t.Errorf("section %d lacks %q in:\n%s", i, text, out)
+			}
 		}
 	}
 }
