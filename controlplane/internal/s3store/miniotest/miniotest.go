@@ -101,7 +101,8 @@ func (s Server) setPolicy(t testing.TB, name string, doc map[string]any) {
 	}
 	sum := sha256.Sum256(raw)
 	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
-	resp, err := http.DefaultClient.Do(signer.SignV4(*req, s.root.AccessKey, s.root.SecretKey.Reveal(), "", "us-east-1"))
+	client := http.Client{Timeout: 30 * time.Second}
+	resp, err := client.Do(signer.SignV4(*req, s.root.AccessKey, s.root.SecretKey.Reveal(), "", "us-east-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
