@@ -13,6 +13,8 @@ dev/test.sh "$@" 2>&1 | tee "$log" || status=$?
 larger() { ! grep -qE "^$1 +[1-9]" "$log" || echo "- $2"; }
 
 mkdir -p docs
+# What was fuzzed, and for how long, is written by hand after dev/fuzz.sh.
+fuzzed=$(sed -n '/^## Fuzzing/,$p' docs/test-report.md 2>/dev/null) || true
 {
   echo "# Test report"
   echo
@@ -31,5 +33,6 @@ mkdir -p docs
   echo '```'
   sed -n '/^suite  .*passed/,$p' "$log"
   echo '```'
+  [ -z "$fuzzed" ] || printf '\n%s\n' "$fuzzed"
 } >docs/test-report.md
 exit "$status"
