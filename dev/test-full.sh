@@ -18,7 +18,7 @@ fuzzed=$(sed -n '/^## Fuzzing/,$p' docs/test-report.md 2>/dev/null) || true
 {
   echo "# Test report"
   echo
-  echo "\`make test-full\` on $(date -u '+%F %H:%M') UTC, commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' with local changes')."
+  echo "\`make test-full\` on $(date -u '+%F %H:%M') UTC, commit $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- ':!docs' || echo ' with local changes')."
   echo "Machine: $(nproc) × $(awk -F': ' '/^model name/ {print $2; exit}' /proc/cpuinfo), $(awk '/^MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(. /etc/os-release && echo "$PRETTY_NAME"), $(go env GOVERSION), $(slurmctld -V)."
   echo
   echo "Larger than in \`make test\`:"

@@ -45,8 +45,10 @@ type plane struct {
 	samples []api.AccountingBatch
 	nodes   int
 	parts   []api.PartitionFacts
-	down    bool
-	revoke  bool
+	// coordinators is what was told last of who coordinates which account.
+	coordinators []api.Coordinator
+	down         bool
+	revoke       bool
 	// holders, when set, says which agent reports a job, by the rules of the control plane; gone are agents that died.
 	holders map[uuid.UUID]holder
 	gone    map[string]bool
@@ -150,6 +152,12 @@ func newPlane(t *testing.T) *plane {
 			p.parts = *facts.Partitions
 		}
 		w.WriteHeader(204)
+	})
+	handle("PUT /agent/coordinators", func(w http.ResponseWriter, r *http.Request) {
+		var body api.PutCoordinatorsJSONBody
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		p.coordinators = body.Coordinators
+		answer(w, 200, map[string]bool{"applied": true})
 	})
 	handle("GET /version", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, api.Version{}) })
 	p.Server = httptest.NewServer(mux)
@@ -454,6 +462,21 @@ func TestInSystemModeOutputsWaitForALink(t *testing.T) {
 	if got, _ := json.Marshal(n.plane.parts); string(got) != want {
 		t.Errorf("partitions %s, want %s", got, want)
 	}
+}
+
+func TestTheAgentTellsWhoCoordinatesWhichAccount(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, true)
+	n.fake.Answer("sacctmgr", "root|\nphysics|alice,zoe\nchemistry|bob\n")
+	n.enrol()
+	n.start()
+	n.until("coordinators are told", func() bool {
+		n.plane.mu.Lock()
+		defer n.plane.mu.Unlock()
+		return slices.Equal(n.plane.coordinators, []api.Coordinator{
+			{Account: "physics", UnixName: "alice"}, {Account: "physics", UnixName: "zoe"}, {Account: "chemistry", UnixName: "bob"},
+		})
+	})
 }
 
 func TestWhatTheWorkerSaysDecidesTheState(t *testing.T) {

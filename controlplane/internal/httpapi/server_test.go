@@ -443,6 +443,35 @@ func TestADroppedClientCancelsTheHandler(t *testing.T) {
 	}
 }
 
+func TestARequestThatTakesTooLongIsEnded(t *testing.T) {
+	h := newTest(t, func(c *Config) {
+		c.RequestTimeout = 50 * time.Millisecond
+		c.Handlers.Identity = fakeIdentity{me: func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return apperr.Wrap(apperr.Busy, "too slow", ctx.Err())
+			case <-time.After(10 * time.Second):
+				return nil
+			}
+		}}
+	})
+	if w, _ := do(t, h, call{method: "GET", path: "/me", token: "user"}); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "too slow") {
+		t.Errorf("got %d: %s", w.Code, w.Body)
+	}
+}
+
+func TestThreat_T30_AgentsMaySendMoreThanPeopleAndNotWithoutEnd(t *testing.T) {
+	h := newTest(t, nil)
+	facts := func(size int) string {
+		return `{"slurm_version":"22.05.8","nodes":[],"later":"` + strings.Repeat("a", size) + `"}`
+	}
+	for size, status := range map[int]int{1<<20 + 1: 204, 8<<20 + 1: 413} {
+		if w, _ := do(t, h, call{method: "PUT", path: "/agent/nodes", body: facts(size), token: "agent"}); w.Code != status {
+			t.Errorf("%d bytes are answered with %d, want %d: %s", size, w.Code, status, w.Body)
+		}
+	}
+}
+
 func TestAFailingCheckIsLoggedWhenItBeginsAndEndsAndNowAndThen(t *testing.T) {
 	var log bytes.Buffer
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -156,10 +156,30 @@ func (c *Contract) check(t testing.TB, r *http.Request, a answer) {
 			t.Errorf("%s %s was answered with %d, but the request is not valid: %v", r.Method, r.URL.Path, a.status, err)
 		}
 	}
+	secured(t, r, a)
 	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.status, Header: a.header, Options: in.Options}
 	out.SetBodyBytes(a.body)
 	if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
 		t.Errorf("%s %s: answer %d is not of the document's form: %v", r.Method, r.URL.Path, a.status, err)
+	}
+}
+
+// headers keep browsers from doing anything with an answer of the API.
+var headers = map[string]string{
+	"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	"Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+}
+
+// secured: the only cookie is that of the page that confirms logins, which is not of the API.
+func secured(t testing.TB, r *http.Request, a answer) {
+	t.Helper()
+	for name, want := range headers {
+		if got := a.header.Get(name); got != want {
+			t.Errorf("%s %s: %s is %q, want %q", r.Method, r.URL.Path, name, got, want)
+		}
+	}
+	if cookies := a.header.Values("Set-Cookie"); len(cookies) > 0 {
+		t.Errorf("%s %s sets a cookie: %q", r.Method, r.URL.Path, cookies)
 	}
 }
 
