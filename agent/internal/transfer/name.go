@@ -31,6 +31,9 @@ func LocalName(name string) string {
 }
 
 func plainSegment(segment string) string {
+	if segment == "" { // a server should not say so
+		return "_"
+	}
 	if strings.Trim(segment, ".") == "" {
 		return strings.Repeat("_2E", min(len(segment), 8))
 	}

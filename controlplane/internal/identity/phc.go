@@ -59,7 +59,11 @@ func parsePHC(text string) (phc, error) {
 	if err1 != nil || err2 != nil || len(salt) < 8 || len(salt) > 64 || len(key) < 16 || len(key) > 64 {
 		return phc{}, errPHC
 	}
-	return phc{params: params, salt: salt, key: key}, nil
+	p := phc{params: params, salt: salt, key: key}
+	if p.String() != text { // base64 reads over line breaks
+		return phc{}, errPHC
+	}
+	return p, nil
 }
 
 func parseParams(text string) (Params, error) {
