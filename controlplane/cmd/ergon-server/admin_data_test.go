@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,6 +88,26 @@ func TestImportThenUsageOnTheDataDirectoryAlone(t *testing.T) {
 	out, _ = adminRun(t, "", "reanalyse", "--data-dir", dir)
 	if !strings.Contains(out, "4 jobs") && !strings.Contains(out, "3 jobs are due") {
 		t.Errorf("reanalyse: %s", out)
+	}
+}
+
+func TestADumpWithoutAHeaderAndCompressedIsImportedByCommand(t *testing.T) {
+	dir := t.TempDir()
+	header, rows, _ := strings.Cut(history, "\n")
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte(rows))
+	if err := errors.Join(err, w.Close(), os.WriteFile(filepath.Join(dir, "dump.gz"), packed.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := adminRun(t, "", "import", "sacct", "--data-dir", filepath.Join(dir, "data"), "--cluster", "old", "--timezone", "UTC",
+		"--columns", strings.ReplaceAll(header, "|", ","), "-o", "json", filepath.Join(dir, "dump.gz"))
+	var got imported
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Rows != 5 || got.Stored != 4 || got.Rejected != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+	if out, _ = adminRun(t, "", "usage", "--data-dir", filepath.Join(dir, "data"), "--by", "account", "--metrics", "job_count", "-o", "csv"); out != "account,job_count\nchem,1\nphys,1\n" {
+		t.Errorf("by account: %q", out)
 	}
 }
 

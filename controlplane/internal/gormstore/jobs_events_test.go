@@ -167,6 +167,33 @@ func TestUserAgentSpeaksForItsOwnerAlone(t *testing.T) {
 	})
 }
 
+// A dump without the column UID names people by their logins only; whoever links that login later sees the jobs, and nobody else.
+func TestHistoryWithoutUIDsComesToWhoLinksTheName(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		l := newLab(t, s)
+		alice, carol := l.user("alice"), l.user("carol")
+		l.ingest(records(t, "JobID|User|State|Submit|Start|End|ExitCode\n1|alice|COMPLETED|100|101|102|0:0\n2|bob|COMPLETED|200|201|202|0:0\n"))
+		for _, who := range []struct {
+			name string
+			id   uuid.UUID
+			uid  int64
+			want int64
+		}{{"carol", carol, 1003, 0}, {"alice", alice, 1002, 1}} {
+			l.link(who.id, who.uid, who.name)
+			n, err := l.svc.AdoptLinked(context.Background(), jobs.Link{ClusterID: l.cluster.ID, UID: who.uid, UnixName: who.name, UserID: who.id})
+			if err != nil || n != who.want {
+				t.Errorf("%s adopted %d, want %d, %v", who.name, n, who.want, err)
+			}
+		}
+		for _, e := range l.all() {
+			_, _, err := l.svc.Get(context.Background(), jobs.Viewer{UserID: alice}, e.Job.ID)
+			if seen := err == nil; seen != (e.Job.UnixUser == "alice") {
+				t.Errorf("alice sees job %s of %s: %v", e.Job.SlurmJobID, e.Job.UnixUser, seen)
+			}
+		}
+	})
+}
+
 func TestTheNextHolderOfAUIDGetsNobodysJobs(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
 		l := newLab(t, s)
