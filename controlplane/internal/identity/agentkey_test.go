@@ -64,15 +64,8 @@ func TestARotatedKeyOfAnAgentCountsAndTheOldOneNoMore(t *testing.T) {
 func TestRowsOfAnAgentSayWhichOfItsKeysActed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
 		s := replica(t, st, newClock(), nil)
-		_, err := s.CreateCluster(ctx(), "hpc")
-		must(t, err)
-		token, _, err := s.EnrolToken(ctx(), "hpc", principal.AgentSystem, "")
-		must(t, err)
 		first, second := newAgentKey(t), newAgentKey(t)
-		a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login1", PublicKey: first.public(), Version: "1"})
-		must(t, err)
-		access, _, err := s.AgentToken(ctx(), first.assertion(t, s, a.ID, nil))
-		must(t, err)
+		a, access := enrolledWith(t, s, principal.AgentSystem, first)
 		must(t, s.RotateAgentKey(as(t, s, access), first.change(a.ID, second)))
 		next, _, err := s.AgentToken(ctx(), second.assertion(t, s, a.ID, nil))
 		must(t, err)

@@ -126,10 +126,15 @@ func openSQLite(t testing.TB) *gormstore.Store {
 // enrolled makes a cluster and an agent of a kind, and gives its first access token.
 func enrolled(t testing.TB, s *identity.Service, kind principal.AgentKind) (identity.Agent, string) {
 	t.Helper()
+	return enrolledWith(t, s, kind, newAgentKey(t))
+}
+
+// enrolledWith is enrolled with a key that the test goes on using.
+func enrolledWith(t testing.TB, s *identity.Service, kind principal.AgentKind, k agentKey) (identity.Agent, string) {
+	t.Helper()
 	if _, err := s.CreateCluster(ctx(), "hpc"); err != nil && !apperr.Is(err, apperr.AlreadyExists) {
 		t.Fatal(err)
 	}
-	k := newAgentKey(t)
 	owner, uid := "", int64(0)
 	if kind == principal.AgentUser {
 		login(t, s, "owner1")

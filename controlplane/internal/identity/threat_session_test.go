@@ -123,15 +123,8 @@ func TestThreat_T07_SensitiveActsNeedAFreshLogin(t *testing.T) {
 func TestThreat_T07_AnAgentsTokenAloneReplacesNoKey(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
 		s := replica(t, st, newClock(), nil)
-		_, err := s.CreateCluster(ctx(), "hpc")
-		must(t, err)
-		token, _, err := s.EnrolToken(ctx(), "hpc", principal.AgentSystem, "")
-		must(t, err)
 		old, next, thief := newAgentKey(t), newAgentKey(t), newAgentKey(t)
-		a, err := s.Enrol(ctx(), identity.EnrolRequest{Token: token, Name: "login1", PublicKey: old.public(), Version: "1"})
-		must(t, err)
-		stolen, _, err := s.AgentToken(ctx(), old.assertion(t, s, a.ID, nil))
-		must(t, err)
+		a, stolen := enrolledWith(t, s, principal.AgentSystem, old)
 		who := as(t, s, stolen)
 		change := func(to, by agentKey) identity.KeyChange {
 			return identity.KeyChange{PublicKey: to.public(), Proof: to.keyProof(a.ID, to.public()), Consent: by.keyProof(a.ID, to.public())}
@@ -150,7 +143,7 @@ func TestThreat_T07_AnAgentsTokenAloneReplacesNoKey(t *testing.T) {
 		if _, _, err := s.AgentToken(ctx(), next.assertion(t, s, a.ID, nil)); err != nil {
 			t.Errorf("the new key: %v", err)
 		}
-		_, _, err = s.AgentToken(ctx(), old.assertion(t, s, a.ID, nil))
+		_, _, err := s.AgentToken(ctx(), old.assertion(t, s, a.ID, nil))
 		wantCode(t, "the old key", err, apperr.Unauthorized)
 	})
 }

@@ -104,9 +104,7 @@ func (s Suite) putLies(t *testing.T) {
 	)
 	for _, l := range lies {
 		t.Run(l.name, func(t *testing.T) {
-			if status, _ := Send(t, signed, []byte(truth), l.change); status != 0 && status < 400 {
-				t.Errorf("the store answers %d", status)
-			}
+			refused(t, signed, l.change)
 			s.absent(t, key)
 			s.absent(t, foreign)
 		})
@@ -134,9 +132,7 @@ func (s Suite) expired(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(2100 * time.Millisecond) // the store's clock has whole seconds
-	if status, _ := Send(t, signed, []byte(truth), nil); status != 0 && status < 400 {
-		t.Errorf("the store answers %d", status)
-	}
+	refused(t, signed, nil)
 	s.absent(t, key)
 }
 
@@ -148,11 +144,17 @@ func (s Suite) expiredPart(t *testing.T, key, id string) {
 		t.Fatal(err)
 	}
 	time.Sleep(2100 * time.Millisecond)
-	if status, _ := Send(t, signed, []byte(truth), nil); status != 0 && status < 400 {
-		t.Errorf("the store answers %d", status)
-	}
+	refused(t, signed, nil)
 	if parts, err := s.Store.Parts(t.Context(), key, id); err != nil || len(parts) > 0 {
 		t.Errorf("the store has %d parts, %v", len(parts), err)
+	}
+}
+
+// refused sends the truth by a signature that was changed, or has run out. 0 is a connection that the store broke off.
+func refused(t *testing.T, signed storage.Presigned, change func(*http.Request)) {
+	t.Helper()
+	if status, _ := Send(t, signed, []byte(truth), change); status != 0 && status < 400 {
+		t.Errorf("the store answers %d", status)
 	}
 }
 
@@ -196,9 +198,7 @@ func (s Suite) partLies(t *testing.T) {
 	)
 	for _, l := range lies {
 		t.Run(l.name, func(t *testing.T) {
-			if status, _ := Send(t, signed, []byte(truth), l.change); status != 0 && status < 400 {
-				t.Errorf("the store answers %d", status)
-			}
+			refused(t, signed, l.change)
 			if parts, err := s.Store.Parts(t.Context(), key, id); err != nil || len(parts) > 0 {
 				t.Errorf("the store has %d parts, %v", len(parts), err)
 			}
