@@ -130,7 +130,9 @@ type site struct {
 	results *api.JobResults
 	deleted []string
 	down    bool
-	endless bool // the list of files
+	endless bool    // the list of files
+	uploads *intake // nil: this site takes none
+	crowd   *crowd  // holds up requests to the store
 }
 
 // login gives the desk a session at a site.
@@ -174,10 +176,16 @@ func (d *desk) login() *site {
 	})
 	mux.HandleFunc("GET /files/presign/download", s.download)
 	mux.HandleFunc("GET /store/{key}", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(s.data[r.PathValue("key")]) })
+	mux.HandleFunc("POST /files/presign/upload", s.presignUpload)
+	mux.HandleFunc("PUT /store/{key}", s.takePut)
+	mux.HandleFunc("POST /files/uploads/{id}/complete", s.completeUpload)
 	mux.HandleFunc("GET /me", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, 200, api.Me{Links: []api.Link{}, Quota: api.Quota{LimitBytes: 10 << 30, UsedBytes: 3 << 30, ReservedBytes: 1 << 30, LimitObjects: 100, UsedObjects: 7}})
 	})
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.crowd != nil && strings.HasPrefix(r.URL.Path, "/store/") {
+			defer s.crowd.enter()()
+		}
 		switch {
 		case s.down:
 			refuse(w, 503, api.Busy, "down for maintenance")

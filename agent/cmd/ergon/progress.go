@@ -99,7 +99,9 @@ func (p *barProgress) Begin(name string, total int64) transfer.Bar {
 	if p.whole != nil {
 		options = append(options, mpb.BarRemoveOnComplete())
 	}
-	return bar{p.bars.AddBar(total, options...), p.whole}
+	b := p.bars.AddBar(0, options...) // one with a total would be done when all bytes were sent once
+	b.SetTotal(total, false)
+	return bar{b, total, p.whole}
 }
 
 func shortened(text string, most int) string {
@@ -112,6 +114,7 @@ func shortened(text string, most int) string {
 
 type bar struct {
 	*mpb.Bar
+	total int64
 	whole *mpb.Bar
 }
 
@@ -127,5 +130,5 @@ func (b bar) End(err error) {
 		b.Abort(true)
 		return
 	}
-	b.SetTotal(-1, true)
+	b.SetTotal(b.total, true)
 }

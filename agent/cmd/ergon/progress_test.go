@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vbauerster/mpb/v8"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,5 +99,68 @@ func TestOfManyFilesOneBarCountsAllAlsoThoseThatFail(t *testing.T) {
 	}
 	if line := lastOf(screen, "files"); !strings.Contains(line, "files are in") {
 		t.Errorf("after what was said last a bar was painted: %q", line)
+	}
+}
+
+func TestBarsOfAPutEndFullAlsoAfterAFault(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	uploads := d.login().takeUploads()
+	dir := t.TempDir()
+	var paths []string
+	for name, size := range map[string]int{"small": 7, "large": 100 << 10, "again": 50 << 10, "empty": 0} {
+		paths = append(paths, filepath.Join(dir, name))
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	uploads.broken["again"] = 1
+	code, screen := d.runWatched(append([]string{"files", "put"}, paths...)...)
+	if code != exitOK || !strings.Contains(screen, "4 of 4 files are stored") {
+		t.Errorf("exit code %d, the screen shows\n%s", code, screen)
+	}
+	for name, want := range map[string]string{"small": "7.0 b / 7.0 b", "large": "100.0 KiB / 100.0 KiB", "again": "50.0 KiB / 50.0 KiB"} {
+		if line := lastOf(screen, name); !strings.Contains(line, want) || !strings.Contains(line, "100 %") {
+			t.Errorf("the bar of %s ends as %q", name, line)
+		}
+	}
+	if lastOf(screen, "empty") == "" {
+		t.Error("an empty file has no bar")
+	}
+}
+
+func TestOfAPutOfManyFilesOneBarCountsAll(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.login().takeUploads()
+	const many = fewBars + 4
+	code, screen := d.runWatched("files", "put", "-r", manyFiles(t, many))
+	if code != exitOK || !strings.Contains(screen, fmt.Sprintf("%d of %d files are stored", many, many)) {
+		t.Errorf("exit code %d, the screen shows\n%s", code, screen)
+	}
+	if line := lastOf(screen, fmt.Sprintf(" / %d files", many)); !strings.Contains(line, fmt.Sprintf("%d / %d files", many, many)) || !strings.Contains(line, "100 %") {
+		t.Errorf("the bar of all ends as %q", line)
+	}
+}
+
+// Bytes that were sent for nothing leave the bar again: it must not be done before its file is.
+func TestABarThatWasFullOnceGoesBack(t *testing.T) {
+	t.Parallel()
+	bars := &barProgress{bars: mpb.New(mpb.WithOutput(io.Discard))}
+	b := bars.Begin("x", 100).(bar)
+	b.Add(100)
+	b.Add(-100)
+	if b.Completed() || b.Current() != 0 {
+		t.Errorf("all bytes have to be sent again, and the bar stands at %d, done: %v", b.Current(), b.Completed())
+	}
+	b.Add(60)
+	if b.Current() != 60 {
+		t.Errorf("60 bytes are sent, and the bar stands at %d", b.Current())
+	}
+	b.Add(40)
+	b.End(nil)
+	bars.close()
+	if !b.Completed() {
+		t.Error("the file is done, and its bar is not")
 	}
 }
