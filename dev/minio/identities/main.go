@@ -43,6 +43,11 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
+	// A MinIO that has just started replaces what it knows of identities, when it has read its disk, by what it read: one that was
+	// made meanwhile is forgotten. This list is answered only after that (cmd/iam.go, configLoaded).
+	if _, err := admin.ListUsers(context.Background()); err != nil {
+		return fmt.Errorf("waiting until the server has loaded its identities: %w", err)
+	}
 	objects, bucket := "arn:aws:s3:::"+o.Bucket+"/*", "arn:aws:s3:::"+o.Bucket
 	for _, id := range []struct {
 		name string

@@ -64,31 +64,32 @@ func (w *world) ready(e erasure.Export, p, other *person) {
 
 // What is in the archive is about a person: a kill leaves neither half an export nor a file beside the store.
 func TestAnExportWhoseWorkerIsKilledIsMadeByTheNext(t *testing.T) {
-	w := smallWorld(t)
-	other := w.person()
-	for _, d := range []struct {
-		deadline
+	each(t, func(w *world) {
+		other := w.person()
+		for _, d := range []struct {
+			deadline
 
-		want erasure.Status
-	}{
-		{deadline{Calls: 1, After: false}, erasure.Due}, // before Put
-		{deadline{Calls: 1, After: true}, erasure.Due},  // the archive is there, and nobody knows
-		{deadline{Calls: 2, After: false}, erasure.Due},
-		{deadline{Calls: 2, After: true}, erasure.Ready},
-	} {
-		p, temp := w.person(), t.TempDir()
-		e := w.request(p)
-		if !w.start(order{Exports: true, Deadline: &d.deadline}, temp).killed() {
-			t.Fatalf("the worker was not killed at %+v", d)
+			want erasure.Status
+		}{
+			{deadline{Calls: 1, After: false}, erasure.Due}, // before Put
+			{deadline{Calls: 1, After: true}, erasure.Due},  // the archive is there, and nobody knows
+			{deadline{Calls: 2, After: false}, erasure.Due},
+			{deadline{Calls: 2, After: true}, erasure.Ready},
+		} {
+			p, temp := w.person(), w.t.TempDir()
+			e := w.request(p)
+			if !w.start(order{Exports: true, Deadline: &d.deadline}, temp).killed() {
+				w.t.Fatalf("the worker was not killed at %+v", d)
+			}
+			if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+				w.t.Errorf("killed at %+v it leaves %v, %v", d, left, err)
+			}
+			if got, err := w.saga(nil).ExportOf(context.Background(), p.id, e.ID); err != nil || got.Status != d.want {
+				w.t.Errorf("killed at %+v it is left as %+v, %v", d, got, err)
+			}
+			w.ready(e, p, other)
 		}
-		if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
-			t.Errorf("killed at %+v it leaves %v, %v", d, left, err)
-		}
-		if got, err := w.saga(nil).ExportOf(t.Context(), p.id, e.ID); err != nil || got.Status != d.want {
-			t.Errorf("killed at %+v it is left as %+v, %v", d, got, err)
-		}
-		w.ready(e, p, other)
-	}
+	})
 }
 
 func TestAnExportThatTheStoreDoesNotTakeSaysSoAndIsMadeLater(t *testing.T) {

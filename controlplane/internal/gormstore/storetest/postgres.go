@@ -45,6 +45,9 @@ func serverURL(t testing.TB) string {
 	return private.url
 }
 
+// startTimeout only ends a wait that would be for ever: on a loaded machine a migration takes its time.
+const startTimeout = 5 * time.Minute
+
 // script starts the server and ends it when its standard input closes, which happens at the latest when the test process dies.
 const script = `
 set -eu
@@ -102,7 +105,7 @@ func waitReady(u string) error {
 		return fmt.Errorf("reaching it: %w", err)
 	}
 	defer db.Close()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(startTimeout)
 	for {
 		if err = db.Ping(); err == nil {
 			return nil
@@ -145,7 +148,7 @@ func template(t testing.TB, server string) string {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -207,7 +210,7 @@ func execute(t testing.TB, server, statement string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if _, err := db.ExecContext(ctx, statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)

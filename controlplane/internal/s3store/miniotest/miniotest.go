@@ -165,7 +165,7 @@ func runMinio(t testing.TB, bin, addr string, root s3store.Identity, environ []s
 		_ = cmd.Wait()
 	})
 	client := http.Client{Timeout: 5 * time.Second}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute) // only ends a wait that would be for ever
 	for {
 		resp, err := client.Get("http://" + addr + "/minio/health/live") //nolint:noctx // it has a time limit of its own
 		if err == nil {
