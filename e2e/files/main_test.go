@@ -58,6 +58,7 @@ func start(ctx context.Context, h *harness.Stack) (*server, error) {
 		"HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
 		"ERGON_DATA_DIR=" + filepath.Join(s.dir, "server"), "ERGON_HTTP_LISTEN=" + strings.TrimPrefix(s.url, "http://"),
 		"ERGON_STORE_LISTEN=" + store, "ERGON_STORE_PUBLIC_URL=" + s.gate.url, "ERGON_AUTH_REGISTRATION=open", "ERGON_AUTH_LOGIN_PER_MINUTE=100000",
+		"ERGON_LOG_LEVEL=debug",
 	}
 	h.Defer(func() error {
 		if s.process == nil {
