@@ -21,6 +21,7 @@ type fileList struct {
 	took   footprints   // of a job's files, nil where they are not asked for or not known
 	count  int
 	bytes  int64
+	chosen bool // not all files were asked for
 	app    *app
 }
 
@@ -115,7 +116,11 @@ func (l *fileList) close() error {
 		return nil
 	}
 	if l.count == 0 {
-		_, err := l.app.Out.Write([]byte("No stored files. Put one: ergon files put FILE\n"))
+		text := "No stored files. Put one: ergon files put FILE\n"
+		if l.chosen {
+			text = "No stored files match. All of yours: ergon files ls\n"
+		}
+		_, err := l.app.Out.Write([]byte(text))
 		return err
 	}
 	if err := l.table.write(); err != nil {

@@ -111,6 +111,7 @@ func (a *app) filesLs(ctx context.Context, name string, s selection, output outp
 		params.Name = &name
 	}
 	list := a.newFileList(format)
+	list.chosen = name != "" || !s.empty()
 	if params.JobId != nil {
 		if list.took, err = r.results(ctx, *params.JobId); err != nil {
 			return err
@@ -152,16 +153,23 @@ func (r *remote) object(ctx context.Context, text string) (*api.FileObject, erro
 func (r *remote) named(ctx context.Context, text string) ([]api.FileObject, error) {
 	if id, err := uuid.Parse(text); err == nil {
 		object, err := r.byID(ctx, id)
-		if err != nil {
+		switch {
+		case exitCode(err) == exitNotFound:
+			return nil, noSuchFile(text)
+		case err != nil:
 			return nil, err
 		}
 		return []api.FileObject{*object}, nil
 	}
 	all, err := r.list(ctx, api.ListFilesParams{Name: &text})
 	if err == nil && len(all) == 0 {
-		err = statusError{fmt.Errorf("no stored file of yours has the name or id %q; see: ergon files ls", text), exitNotFound}
+		err = noSuchFile(text)
 	}
 	return all, err
+}
+
+func noSuchFile(text string) error {
+	return statusError{fmt.Errorf("no stored file of yours has the name or id %q; see: ergon files ls", text), exitNotFound}
 }
 
 // maxAtOnce is how many files one command gets or deletes: their list is held in memory.

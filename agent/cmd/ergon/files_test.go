@@ -46,7 +46,11 @@ func TestFilesAreListedGotSharedAndDeleted(t *testing.T) {
 	}
 	d.want(exitFailed, []string{"files", "get", "results.csv", dir}, "exists already", "--force")
 	d.want(exitOK, []string{"files", "get", "--force", f.Id.String(), filepath.Join(dir, "results.csv")})
-	d.want(exitNotFound, []string{"files", "get", "absent", dir}, "no stored file")
+	for _, command := range [][]string{{"get", "absent", dir}, {"get", uuid.NewString(), dir}, {"share", uuid.NewString()}, {"rm", uuid.NewString()}} {
+		d.want(exitNotFound, append([]string{"files"}, command...), "no stored file", command[1], "ergon files ls")
+	}
+	d.want(exitOK, []string{"files", "ls", "--class", "profile"}, "No stored files match")
+	d.want(exitOK, []string{"files", "ls", "absent"}, "No stored files match")
 	if code := d.run("files", "share", "results.csv"); code != exitOK || d.out.String() != s.URL+"/store/"+f.Id.String()+"?signature=sekret\n" {
 		t.Errorf("exit code %d, %q", code, d.out.String())
 	}

@@ -117,7 +117,7 @@ func TestOptoutIsTakenBack(t *testing.T) {
 	if got := strings.Join(o.acts, ", "); got != "object, take back" {
 		t.Errorf("acts %q", got)
 	}
-	d.said(exitFailed, "optout", "--undo", "--status")
+	d.said(exitUsage, "optout", "--undo", "--status")
 }
 
 func TestOptoutTellsWhoHasAnAccountWhatToUse(t *testing.T) {

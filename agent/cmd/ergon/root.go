@@ -23,5 +23,26 @@ func (a *app) newRoot() *cobra.Command {
 	root.AddCommand(a.accountCommands()...)
 	root.AddCommand(a.agentCommands()...)
 	a.addReports(root)
+	usageOfArgs(root)
 	return root
+}
+
+// usageOfArgs makes wrong arguments of any command, commands that do not exist, and flags that exclude each other errors of
+// usage, as unknown flags are.
+func usageOfArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err == nil {
+				err = c.ValidateFlagGroups()
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageOfArgs(sub)
+	}
 }

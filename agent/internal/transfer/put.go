@@ -49,7 +49,7 @@ func facts(f *os.File, path, name string) (cut, error) {
 		return cut{}, fmt.Errorf("looking at the file: %w", err)
 	}
 	if !st.Mode().IsRegular() {
-		return cut{}, fmt.Errorf("%s is no regular file", path)
+		return cut{}, errors.New("it is no regular file")
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {

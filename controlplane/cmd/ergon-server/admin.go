@@ -38,7 +38,7 @@ func newAdmin(p *process) *cobra.Command {
 func (a *admin) share(cmd *cobra.Command) {
 	var output string
 	cmd.PersistentFlags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the data directory (default: ERGON_DATA_DIR, else as `ergon-server serve` finds it)")
+	cmd.PersistentFlags().StringVar(&a.dataDir, "data-dir", "", "the data `directory` (default: ERGON_DATA_DIR, else as ergon-server serve finds it)")
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if output != "text" && output != "json" {
 			return fmt.Errorf("-o %s: only text and json are known", output)

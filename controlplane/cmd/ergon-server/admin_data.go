@@ -26,7 +26,7 @@ func adminData(p *process) []*cobra.Command {
 
 // dataDirFlag adds --data-dir, which stands for ERGON_DATA_DIR.
 func dataDirFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "data-dir", "", "the data directory (default: ERGON_DATA_DIR, else as `ergon-server serve` finds it)")
+	cmd.Flags().StringVar(dir, "data-dir", "", "the data `directory` (default: ERGON_DATA_DIR, else as ergon-server serve finds it)")
 }
 
 // withBase opens the database of the data directory, or the configured one, for fn. A server may run beside it: SQLite lets

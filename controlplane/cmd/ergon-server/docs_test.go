@@ -38,7 +38,7 @@ func TestTheDocumentNamesEveryAdminCommandAndNoOther(t *testing.T) {
 			visit(sub)
 		}
 		path := strings.TrimPrefix(c.CommandPath(), "ergon-server admin ")
-		if c.Runnable() && !named[path] {
+		if c.Runnable() && !c.HasSubCommands() && !named[path] { // a group alone prints its help
 			t.Errorf("docs/cli.md does not name admin %s", path)
 		}
 		delete(named, path)

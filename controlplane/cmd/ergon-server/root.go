@@ -42,7 +42,20 @@ func newRoot(p process) *cobra.Command {
 	root.SetErr(p.stderr)
 	root.PersistentFlags().StringVar(&p.configFile, "config", "", "YAML file with settings; the environment (ERGON_…) goes over it")
 	root.AddCommand(newServe(&p), newMigrate(&p), newConfig(&p), newHealthcheck(&p), newAdmin(&p), newObjectStore())
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown makes a group of commands print its help when it is called alone, and fail on a command that it does not have:
+// cobra would print the help and end with success, and a script would not learn that nothing was done.
+func refuseUnknown(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args = cobra.NoArgs
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, sub := range c.Commands() {
+		refuseUnknown(sub)
+	}
 }
 
 // load reads the configuration.
