@@ -297,7 +297,7 @@ func TestAProfileOfBenchwrapIsAnalysedWithItsJob(t *testing.T) {
 	if n != 1 {
 		t.Fatalf("%d objects are recorded with job and benchmark", n)
 	}
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute) // only ends a wait that would be for ever
 	for {
 		got := send(t, "GET", a.URL()+"/jobs/"+job.String()+"/series", c.access, nil)
 		if got.code == http.StatusOK && strings.Contains(string(got.body), `"n1"`) {

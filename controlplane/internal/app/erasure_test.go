@@ -102,9 +102,9 @@ func (v *visitor) upload(name, content string) {
 
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !ok(); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(200 * time.Millisecond) { // only ends a wait that would be for ever
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 90 s: %s", what)
+			t.Fatalf("not within five minutes: %s", what)
 		}
 	}
 }

@@ -180,7 +180,7 @@ func killWorker(t *testing.T, s *gormstore.Store, cfg gormstore.Config, user str
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatalf("the worker does not start: %v", err)
 	}
-	for deadline := time.Now().Add(time.Minute); count(t, s) < before+crashRound; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); count(t, s) < before+crashRound; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("the worker made %d reservations and no more", count(t, s)-before)
 			break

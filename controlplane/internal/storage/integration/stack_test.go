@@ -224,10 +224,10 @@ func (s *stack) killObjects() {
 
 func (s *stack) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute) // only ends a wait that would be for ever
 	for !ok() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("not within 30 s: %s", what)
+			s.t.Fatalf("not within three minutes: %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -18,7 +18,7 @@ func (s Suite) getLies(t *testing.T) {
 	key, victim := s.key(t), s.key(t)
 	s.put(t, key, []byte(downloaded))
 	s.put(t, victim, []byte(othersSecret))
-	signed := s.signGet(t, key, time.Minute)
+	signed := s.signGet(t, key, urlLife)
 	bucket := bucketPath(t, signed, key)
 	method := func(name string) func(*http.Request) {
 		return func(r *http.Request) { r.Method = name }

@@ -180,7 +180,7 @@ func (s Suite) partLies(t *testing.T) {
 		t.Fatal(err)
 	}
 	signed, err := s.Store.SignPart(t.Context(), storage.PartOrder{
-		Key: key, StoreUploadID: id, Number: 1, SizeBytes: int64(len(truth)), SHA256: sha256.Sum256([]byte(truth)), Lifetime: time.Minute,
+		Key: key, StoreUploadID: id, Number: 1, SizeBytes: int64(len(truth)), SHA256: sha256.Sum256([]byte(truth)), Lifetime: urlLife,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/storage"
 )
@@ -31,7 +30,7 @@ func (s Suite) begin(t *testing.T, key string) (id string, content []byte) {
 func (s Suite) part(t *testing.T, key, id string, n int32, content []byte) {
 	t.Helper()
 	signed, err := s.Store.SignPart(t.Context(), storage.PartOrder{
-		Key: key, StoreUploadID: id, Number: n, SizeBytes: int64(len(content)), SHA256: sha256.Sum256(content), Lifetime: time.Minute,
+		Key: key, StoreUploadID: id, Number: n, SizeBytes: int64(len(content)), SHA256: sha256.Sum256(content), Lifetime: urlLife,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 func (s Suite) openLies(t *testing.T) {
 	victim, key, foreign := s.key(t), s.key(t), s.key(t)
 	s.put(t, victim, []byte(othersSecret))
-	signed := s.signOpen(t, key, time.Minute)
+	signed := s.signOpen(t, key, urlLife)
 	bucket := bucketPath(t, signed, key)
 	lies := append(
 		urlLies(bucket+victim, bucket+foreign),
@@ -58,7 +58,7 @@ func (s Suite) signOpen(t *testing.T, key string, lifetime time.Duration) storag
 // openReplay: what came first stays, whatever another content is sent with the same URL.
 func (s Suite) openReplay(t *testing.T) {
 	key := s.key(t)
-	signed := s.signOpen(t, key, time.Minute)
+	signed := s.signOpen(t, key, urlLife)
 	wantOneOfMany(t, signed, []byte(truth))
 	if status, _ := Send(t, signed, []byte(falsehood), nil); status != http.StatusPreconditionFailed {
 		t.Errorf("another content answers %d, want 412", status)

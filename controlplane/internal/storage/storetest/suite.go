@@ -31,6 +31,9 @@ type Store interface {
 	storage.Eraser
 }
 
+// urlLife is how long what is signed is good: a whole table of lies is told with one signature, also where the machine is busy.
+const urlLife = 10 * time.Minute
+
 // Suite is a run against one store.
 type Suite struct {
 	Store  Store
@@ -65,7 +68,7 @@ func (s Suite) key(t *testing.T) string {
 
 func (s Suite) order(key string, content []byte) storage.PutOrder {
 	return storage.PutOrder{
-		Key: key, ContentType: "text/plain", SizeBytes: int64(len(content)), SHA256: sha256.Sum256(content), Lifetime: time.Minute,
+		Key: key, ContentType: "text/plain", SizeBytes: int64(len(content)), SHA256: sha256.Sum256(content), Lifetime: urlLife,
 	}
 }
 
@@ -85,7 +88,7 @@ func (s Suite) put(t *testing.T, key string, content []byte) {
 // status 0: stores do so when they refuse early.
 func Send(t testing.TB, signed storage.Presigned, body []byte, change func(*http.Request)) (status int, answer string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), urlLife)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, signed.Method, signed.URL.Reveal(), bytes.NewReader(body))
 	if err != nil {
@@ -220,7 +223,7 @@ func (s Suite) download(t *testing.T) {
 	key, content := s.key(t), []byte("<script>alert(1)</script>")
 	s.put(t, key, content)
 	for _, name := range []string{"result.txt", "a\"b\r\nSet-Cookie: x=1", "größe ü.txt", "../../etc/passwd", "", strings.Repeat("x", 300)} {
-		signed, err := s.Store.SignGet(t.Context(), storage.GetOrder{Key: key, FileName: name, Lifetime: time.Minute})
+		signed, err := s.Store.SignGet(t.Context(), storage.GetOrder{Key: key, FileName: name, Lifetime: urlLife})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
-	"time"
 )
 
 // Unsigned are headers that a client may add to a presigned PUT, as nothing in the signature forbids them: who may read the
@@ -69,7 +68,7 @@ func (s Suite) putWith(t *testing.T, key, name, value string) (status int) {
 // privateStill: without a signature nobody reads or replaces it; with one it is an attachment and no redirect.
 func (s Suite) privateStill(t *testing.T, key string) {
 	t.Helper()
-	signed := s.signGet(t, key, time.Minute)
+	signed := s.signGet(t, key, urlLife)
 	bare, err := url.Parse(signed.URL.Reveal())
 	if err != nil {
 		t.Fatal("the presigned URL cannot be parsed")
