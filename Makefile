@@ -25,8 +25,7 @@ server: # the only program with cgo (SQLite)
 	cd controlplane && CGO_ENABLED=1 $(BUILD) -o ../bin/ ./cmd/...
 
 test: ## install what is needed, then run every suite (at most 35 minutes cold on two cores)
-	@dev/install.sh test
-	@dev/test.sh
+	@began=$$(date +%s) && dev/install.sh test && ERGON_TEST_BEGAN=$$began dev/test.sh
 
 test-full: ## the large figures, by hand before a release; writes docs/test-report.md
 	@dev/install.sh test

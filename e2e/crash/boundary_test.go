@@ -10,14 +10,14 @@ import (
 	"github.com/ergon-hpc/ergon/e2e/site"
 )
 
-// crashAt starts the agent so that it kills itself at the boundary.
-func crashAt(t *testing.T, point string) {
+// crashAt starts the agent, with extra words in its environment, so that it kills itself at the boundary.
+func crashAt(t *testing.T, point string, extra ...string) {
 	t.Helper()
 	if err := world.KillAgent(); err != nil {
 		t.Fatal(err)
 	}
 	// A boundary of what was going on before is crossed at once: the agent may be gone before it is running.
-	if err := world.StartAgent(t.Context(), "ERGON_CRASH_AT="+point); err != nil && !dead() {
+	if err := world.StartAgent(t.Context(), append(extra, "ERGON_CRASH_AT="+point)...); err != nil && !dead() {
 		t.Fatal(err)
 	}
 }
@@ -56,12 +56,12 @@ func untilDeath(t *testing.T, point string, submit func()) {
 	waitDeath(t, point)
 }
 
-func restart(t *testing.T) {
+func restart(t *testing.T, extra ...string) {
 	t.Helper()
 	if err := world.KillAgent(); err != nil {
 		t.Fatal(err)
 	}
-	if err := world.StartAgent(t.Context()); err != nil {
+	if err := world.StartAgent(t.Context(), extra...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,6 +18,8 @@ var (
 	world *site.Site
 	alice *site.Person
 	carol *site.Person // has no account until her kept job shall be uploaded
+	// programs is where the agent's programs with their crash points are.
+	programs string
 )
 
 // jobObjects is how many outputs of one job are taken; one test has more.
@@ -27,8 +29,7 @@ const settings = "uploads:\n  enabled: true\n  settle: 1s\n  retry_blocked: 2s\n
 
 func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, func(ctx context.Context, h *harness.Stack) (err error) {
-		programs, err := harness.NewScratch("crashbin")
-		if err != nil {
+		if programs, err = harness.NewScratch("crashbin"); err != nil {
 			return err
 		}
 		h.Defer(func() error { return os.RemoveAll(programs) })

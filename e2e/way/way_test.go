@@ -133,8 +133,8 @@ func profiles(t *testing.T, user, id string) []string {
 	return found
 }
 
-// prompt compares Slurm's own times with those at which the server heard of them. The bound is generous because other
-// suites use the same two cores; the figures are printed.
+// prompt prints how long after Slurm's own times the server heard of them: other suites use the same two cores, so that no bound
+// says anything. TestEachStateReachesTheServerWithinOneCycle counts cycles instead.
 func prompt(t *testing.T, job site.Job) {
 	t.Helper()
 	var times struct {
@@ -156,11 +156,7 @@ func prompt(t *testing.T, job site.Job) {
 			t.Errorf("no event %s: %+v", state, events)
 			continue
 		}
-		lag := events[at].ReceivedAt.Sub(since)
-		t.Logf("%s reached the server %v after Slurm's (whole) second", state, lag.Round(10*time.Millisecond))
-		if lag > 20*time.Second {
-			t.Errorf("%s reached the server after %v; the polling interval is 500 ms", state, lag)
-		}
+		t.Logf("%s reached the server %v after Slurm's (whole) second", state, events[at].ReceivedAt.Sub(since).Round(10*time.Millisecond))
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/ergon-hpc/ergon/agent/internal/daemon"
 	"github.com/ergon-hpc/ergon/agent/internal/journal"
 )
 
@@ -36,4 +38,21 @@ func crashHook(env func(string) string) journal.Crash {
 			select {} // the signal is on its way
 		}
 	}
+}
+
+// crashAges reads waits that are days elsewhere: ERGON_CRASH_AGES holds words NAME=DURATION. What cannot be read ends the agent.
+func crashAges(env func(string) string) (ages daemon.Ages) {
+	names := map[string]*time.Duration{
+		"result": &ages.Result, "absent": &ages.Absent, "lost": &ages.Lost, "kept": &ages.Kept, "overlap": &ages.Overlap, "prune": &ages.Prune,
+	}
+	for word := range strings.FieldsSeq(env("ERGON_CRASH_AGES")) {
+		name, text, _ := strings.Cut(word, "=")
+		age, err := time.ParseDuration(text)
+		if err != nil || age <= 0 || names[name] == nil {
+			fmt.Fprintf(os.Stderr, "ergon-agent: ERGON_CRASH_AGES: %q is no age\n", word)
+			os.Exit(1)
+		}
+		*names[name] = age
+	}
+	return ages
 }

@@ -146,7 +146,7 @@ func (a *app) serve(ctx context.Context, system bool, c config.Config, h hands, 
 	}
 	return daemon.Run(ctx, daemon.Options{
 		Helpers: h.helpers, Config: c, System: system, Self: self, Version: buildinfo.String(), Environ: a.environ, Listener: listener, Worker: h.worker,
-		Name: spawn.Name, Place: place, Crash: crashHook(a.env), Watchdog: interval, Log: log, Now: a.now,
+		Name: spawn.Name, Place: place, Crash: crashHook(a.env), Ages: crashAges(a.env), Watchdog: interval, Log: log, Now: a.now,
 		Notify: func(state string) {
 			if _, err := systemd.SdNotify(false, state); err != nil {
 				log.Warn("telling the service manager", "state", state, "error", err)

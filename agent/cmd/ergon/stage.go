@@ -18,13 +18,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// stageSilence is how long server and store may say nothing while sbatch waits for an input.
-const stageSilence = 10 * time.Second
+// stageSilence is how long the server may say nothing while sbatch waits for an input, and in what time the store has to send
+// stageLeast bytes, or the rest: a store that trickles would hold the submission as long as one that hangs.
+const (
+	stageSilence = 10 * time.Second
+	stageLeast   = 64 << 10
+)
 
 // fetchTimeout bounds one input's download.
 const fetchTimeout = time.Hour
 
-// stager brings inputs into a directory. Each call of the server, and each pause of the store, may last silence.
+// stager brings inputs into a directory. Each call of the server, and each stageLeast bytes of the store, may last silence.
 type stager struct {
 	client  *api.ClientWithResponses
 	dir     string
@@ -141,7 +145,8 @@ func (s stager) fetch(ctx context.Context, target string, get api.PresignedReque
 	return os.Rename(temp.Name(), target)
 }
 
-// open gives the body of the store's answer. The request ends when neither headers nor bytes of the body come for silence.
+// open gives the body of the store's answer. The request ends when the next stageLeast bytes of the body take longer
+// than silence.
 func (s stager) open(ctx context.Context, get api.PresignedRequest) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, get.Url, nil)
@@ -153,7 +158,7 @@ func (s stager) open(ctx context.Context, get api.PresignedRequest) (io.ReadClos
 		req.Header.Set(k, v)
 	}
 	w := &watched{ctx: ctx, end: cancel, silence: s.silence}
-	w.timer = time.AfterFunc(s.silence, func() { cancel(fmt.Errorf("the store has sent nothing for %s", s.silence)) })
+	w.timer = time.AfterFunc(s.silence, func() { cancel(fmt.Errorf("the store has sent less than %d KiB in %s", stageLeast>>10, s.silence)) })
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req) //nolint:bodyclose // watched.Close does
 	if err != nil {
@@ -166,19 +171,21 @@ func (s stager) open(ctx context.Context, get api.PresignedRequest) (io.ReadClos
 	return w, nil
 }
 
-// watched is a body whose every byte puts the end of the request off.
+// watched is a body whose every stageLeast bytes put the end of the request off.
 type watched struct {
 	ctx     context.Context //nolint:containedctx // the one of the request that the body belongs to
 	end     context.CancelCauseFunc
 	body    io.ReadCloser
 	timer   *time.Timer
 	silence time.Duration
+	came    int // since the end was put off
 }
 
 // Read says of a stall that it was one.
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.body.Read(p)
-	if n > 0 {
+	if w.came += n; w.came >= stageLeast {
+		w.came = 0
 		w.timer.Reset(w.silence)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {

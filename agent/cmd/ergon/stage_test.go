@@ -143,7 +143,7 @@ func TestAStoreThatGoesSilentHoldsNoSubmissionForLong(t *testing.T) {
 			s.store(answer)
 			began := time.Now()
 			dir, err := d.stageAt("mesh.h5")
-			if err == nil || !strings.Contains(err.Error(), `input "mesh.h5": the store has sent nothing for 300ms`) {
+			if err == nil || !strings.Contains(err.Error(), `input "mesh.h5": the store has sent less than 64 KiB in 300ms`) {
 				t.Errorf("got %v", err)
 			}
 			if took := time.Since(began); took > stageSilence {
@@ -161,16 +161,41 @@ func TestASlowStoreIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	s := d.login()
-	s.keep("mesh.h5", "0123456789", "", now)
+	piece := strings.Repeat("x", stageLeast)
+	s.keep("mesh.h5", strings.Repeat(piece, 25), "", now)
 	s.store(func(w http.ResponseWriter, _ *http.Request) {
-		for _, b := range []byte("0123456789") {
-			time.Sleep(50 * time.Millisecond)
-			_, _ = w.Write([]byte{b})
+		for range 25 {
+			time.Sleep(100 * time.Millisecond)
+			_, _ = w.Write([]byte(piece))
 			_ = http.NewResponseController(w).Flush()
 		}
 	})
-	if _, err := d.stageAt("mesh.h5"); err != nil {
+	if err := d.stager(2*time.Second).stage(t.Context(), t.TempDir(), []string{"mesh.h5"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A byte now and then is no progress: the whole would take hours.
+func TestAStoreThatTricklesHoldsNoSubmissionForLong(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s := d.login()
+	s.keep("mesh.h5", strings.Repeat("x", 10*stageLeast), "", now)
+	s.store(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			time.Sleep(20 * time.Millisecond)
+			_, _ = w.Write([]byte("x"))
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), stageSilence)
+	defer cancel()
+	dir := t.TempDir()
+	if err := d.stager(300*time.Millisecond).stage(ctx, dir, []string{"mesh.h5"}); err == nil || !strings.Contains(err.Error(), "less than 64 KiB in 300ms") {
+		t.Errorf("got %v", err)
+	}
+	if left := inDir(t, dir); len(left) != 0 {
+		t.Errorf("left in the directory: %q", left)
 	}
 }
 

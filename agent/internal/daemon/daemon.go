@@ -44,6 +44,8 @@ type Options struct {
 	Place func(ctx context.Context, uid uint32) (Place, error)
 	// Crash is nil outside crash tests.
 	Crash journal.Crash
+	// Ages is zero outside crash tests: there the waits are those of the product.
+	Ages Ages
 	// Notify tells a service manager "READY=1" and the like; nil tells nobody. Watchdog is its interval, 0 for none.
 	Notify   func(state string)
 	Watchdog time.Duration
@@ -129,9 +131,7 @@ func open(ctx context.Context, opt Options) (*Daemon, error) {
 	}
 	d.tracker = track.New(track.Options{
 		Cluster: d.cluster, Views: d.views, Slurm: &asker{d: d}, Journal: d.journal, Sink: d, Tell: d.tell, Upload: d.mayUpload,
-		Log: opt.Log, Now: opt.Now, Timing: track.Timing{
-			Lookback: opt.Config.Accounting.Lookback, WindowEvery: opt.Config.Accounting.WindowEvery, Settle: opt.Config.Uploads.Settle,
-		},
+		Log: opt.Log, Now: opt.Now, Timing: opt.timing(),
 	})
 	d.sampler = track.NewSampler(track.SamplerOptions{
 		Meter: &asker{d: d}, Journal: d.journal, Sink: d, Tell: d.tell, As: d.sampleAs, Now: opt.Now, Every: d.sampleEvery(),

@@ -108,9 +108,13 @@ const (
 	pruneEvery = 24 * time.Hour
 )
 
-// pruneLoop keeps the journal from growing for ever. A failure is tried again the next day.
+// pruneLoop keeps the journal from growing for ever. A failure is tried again the next time.
 func (d *Daemon) pruneLoop(ctx context.Context) error {
-	for wait := pruneFirst; sleep(ctx, wait); wait = pruneEvery {
+	first, every := pruneFirst, pruneEvery
+	if d.opt.Ages.Prune > 0 {
+		first, every = d.opt.Ages.Prune, d.opt.Ages.Prune
+	}
+	for wait := first; sleep(ctx, wait); wait = every {
 		n, err := d.tracker.Prune(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:

@@ -78,13 +78,16 @@ func prunableIn(ctx context.Context, tx *sql.Tx, before time.Time) (ids []string
 // pruneSubmissions forgets submissions without an attempt: refused ones with the jobs, accepted ones much later.
 func (j *Journal) pruneSubmissions(ctx context.Context, before time.Time) error {
 	return j.write(ctx, func(tx *sql.Tx) ([]boundary, error) {
-		_, err := tx.ExecContext(ctx, `DELETE FROM submissions
+		result, err := tx.ExecContext(ctx, `DELETE FROM submissions
 			WHERE (state IN (?,?) AND updated_us < ? OR state IN (?,?) AND updated_us < ? AND created_us < ?)
 			AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.submission_id = submissions.id)`,
 			string(SubmissionRejected), string(SubmissionAbsent), before.UnixMicro(),
 			string(SubmissionTracked), string(SubmissionAmbiguous), before.UnixMicro(), min(before.UnixMicro(), j.opt.Now().Add(-setKept).UnixMicro()))
 		if err != nil {
 			return nil, fmt.Errorf("forgetting old submissions: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return nil, err
 		}
 		return []boundary{pruneSubmissions}, nil
 	})

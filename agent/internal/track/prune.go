@@ -2,13 +2,9 @@ package track
 
 import (
 	"context"
-	"time"
 )
 
-// keptFor is how long the journal remembers what is closed.
-const keptFor = 30 * 24 * time.Hour
-
-// Prune forgets jobs that have been closed for 30 days. It counts from the watermark when that is older than now: rows
+// Prune forgets jobs that have been closed for Timing.KeptFor. It counts from the watermark when that is older than now: rows
 // that sacct will still show must find their attempts, or they would begin anew. It gives how many jobs were forgotten.
 func (t *Tracker) Prune(ctx context.Context) (int, error) {
 	through, err := t.opt.Journal.MetaTime(ctx, metaThrough)
@@ -21,5 +17,5 @@ func (t *Tracker) Prune(ctx context.Context) (int, error) {
 	if now := t.opt.Now(); now.Before(through) {
 		through = now
 	}
-	return t.opt.Journal.Prune(ctx, through.Add(-keptFor))
+	return t.opt.Journal.Prune(ctx, through.Add(-t.opt.Timing.KeptFor))
 }

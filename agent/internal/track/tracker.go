@@ -65,6 +65,8 @@ type Timing struct {
 	OfferEvery time.Duration
 	// Settle is how long after ENDED the outputs are left alone, so that a file system may catch up.
 	Settle time.Duration
+	// KeptFor is how long the journal remembers what is closed.
+	KeptFor time.Duration
 }
 
 func (t Timing) orDefault() Timing {
@@ -81,6 +83,7 @@ func (t Timing) orDefault() Timing {
 	set(&t.WindowEvery, time.Minute)
 	set(&t.OfferEvery, 5*time.Minute)
 	set(&t.Settle, 5*time.Second)
+	set(&t.KeptFor, 30*24*time.Hour)
 	return t
 }
 

@@ -5,7 +5,8 @@
 //	testsum step NAME RECORD -- COMMAND…           runs a check that counts as one test
 //	testsum total RECORD                           prints all counts; fails when a test did
 //
-// RECORD is a file of JSON lines, one per suite, to which suites append.
+// RECORD is a file of JSON lines, one per suite, to which suites append. ERGON_TEST_SECONDS is how long all took by the clock,
+// which total prints.
 package main
 
 import (
@@ -39,7 +40,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) (ok bool, err error) {
 	switch {
 	case len(args) == 2 && args[0] == "total":
-		return total(args[1], out)
+		return total(args[1], os.Getenv("ERGON_TEST_SECONDS"), out)
 	case len(args) > 4 && args[3] == "--" && args[0] == "suite":
 		return runSuite(ctx, args[1], args[2], args[4:], out)
 	case len(args) > 4 && args[3] == "--" && args[0] == "step":

@@ -63,8 +63,9 @@ func readRecord(path string) ([]suite, error) {
 	return suites, scanner.Err()
 }
 
-// total prints a table of the suites, the skips and failures, and the counts as the last line.
-func total(path string, out io.Writer) (bool, error) {
+// total prints a table of the suites, the seconds of the clock that all took where they are known (suites run side by side), the
+// skips and failures, and the counts as the last line.
+func total(path, wall string, out io.Writer) (bool, error) {
 	suites, err := readRecord(path)
 	if err != nil {
 		return false, fmt.Errorf("adding up: %w", err)
@@ -76,6 +77,9 @@ func total(path string, out io.Writer) (bool, error) {
 		sum.Passed += s.Passed
 		sum.Failed += s.Failed
 		sum.Skipped += s.Skipped
+	}
+	if wall != "" {
+		fmt.Fprintf(out, "%-14s %35s\n", "wall time", wall)
 	}
 	list(out, "measured", suites, func(s suite) []string { return s.Measured })
 	list(out, "skipped", suites, func(s suite) []string { return s.Skips })

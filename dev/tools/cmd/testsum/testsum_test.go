@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -90,9 +91,13 @@ func TestTotalEndsWithTheCounts(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	ok, err := total(record, &out)
+	t.Setenv("ERGON_TEST_SECONDS", "2100")
+	ok, err := run(t.Context(), []string{"total", record}, &out)
 	if err != nil || ok {
 		t.Errorf("total = %v, %v; want a failure", ok, err)
+	}
+	if !regexp.MustCompile(`\nwall time +2100\n`).MatchString(out.String()) {
+		t.Errorf("the time of all is not told: %q", out.String())
 	}
 	if !strings.HasSuffix(out.String(), "\n3 passed, 1 failed, 1 skipped\n") {
 		t.Errorf("output ends wrongly: %q", out.String())
@@ -109,7 +114,7 @@ func TestTheTotalShowsWhatTestsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if ok, err := total(record, &out); !ok || err != nil || !strings.Contains(out.String(), "measured [unit] p TestBig: memory: ergon: 31.0 MB\n") {
+	if ok, err := total(record, "", &out); !ok || err != nil || !strings.Contains(out.String(), "measured [unit] p TestBig: memory: ergon: 31.0 MB\n") {
 		t.Errorf("%v, %v: %s", ok, err, out.String())
 	}
 }
@@ -119,7 +124,7 @@ func TestNothingPassedIsNoSuccess(t *testing.T) {
 	if err := os.WriteFile(record, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := total(record, &bytes.Buffer{}); ok || err == nil {
+	if ok, err := total(record, "", &bytes.Buffer{}); ok || err == nil {
 		t.Errorf("total of nothing = %v, %v", ok, err)
 	}
 }
@@ -145,7 +150,7 @@ func TestTheTotalTellsTheEndOfAFailedStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if _, err := total(record, &out); err == nil {
+	if _, err := total(record, "", &out); err == nil {
 		t.Error("a total in which nothing passed is a success")
 	}
 	if text := out.String(); !strings.Contains(text, "exit status 3\n81\n82\n") || !strings.Contains(text, "\n100\n") {
