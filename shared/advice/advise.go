@@ -9,18 +9,19 @@ import (
 // Run is an earlier run.
 type Run struct {
 	Report efficiency.Report
-	// Script is its batch script; empty when it is not known.
-	Script string
 }
 
 // Target is the job that advice is for: what it asks for now. A zero number is not known.
 type Target struct {
 	Fingerprint
-	// Numbers are those of its script.
-	Numbers []float64 `json:"numbers,omitempty"`
-	Nodes   int64     `json:"nodes,omitempty"`
-	CPUs    int64     `json:"cpus,omitempty"`
-	GPUs    int64     `json:"gpus,omitempty"`
+	// Numbers are those of its script, ArgumentNumbers those of the script's arguments.
+	Numbers         []float64 `json:"numbers,omitempty"`
+	ArgumentNumbers []float64 `json:"argument_numbers,omitempty"`
+	// InputBytes is the size of its inputs.
+	InputBytes float64 `json:"input_bytes,omitempty"`
+	Nodes      int64   `json:"nodes,omitempty"`
+	CPUs       int64   `json:"cpus,omitempty"`
+	GPUs       int64   `json:"gpus,omitempty"`
 	// Tasks and CPUsPerTask are its shape; 0 when it is not known.
 	Tasks       int64 `json:"tasks,omitempty"`
 	CPUsPerTask int64 `json:"cpus_per_task,omitempty"`
@@ -29,11 +30,8 @@ type Target struct {
 	LimitSeconds float64 `json:"limit_s,omitempty"`
 }
 
-// Matches says whether a job, of which the script is not known, is the same work.
-func (t Target) Matches(job efficiency.Job) bool {
-	f, _ := Of(job, "")
-	return t.same(f)
-}
+// Matches says whether a job is the same work.
+func (t Target) Matches(job efficiency.Job) bool { return t.same(Of(job)) }
 
 // Slim is what Advise needs of a report: a history of thousands of runs is kept in memory at once.
 func Slim(r efficiency.Report) efficiency.Report {
@@ -52,8 +50,8 @@ func Slim(r efficiency.Report) efficiency.Report {
 // TargetOf is a job that was submitted, as the target.
 func TargetOf(run Run) Target {
 	j := run.Report.Job
-	t := Target{}
-	t.Fingerprint, t.Numbers = Of(j, run.Script)
+	t := Target{Fingerprint: Of(j), InputBytes: known(j.InputBytes)}
+	t.Numbers, t.ArgumentNumbers = known(j.Script).Numbers, known(j.Arguments).Numbers
 	t.Nodes, t.CPUs, t.GPUs = max(1, known(j.Nodes)), known(j.CPUs), known(j.GPUs)
 	t.LimitSeconds = known(j.LimitSeconds)
 	if t.MemoryBytes = known(j.MemoryBytes); t.MemoryBytes == 0 {
@@ -121,8 +119,9 @@ func (o Options) filled() Options {
 // Advice is what the history says about a job.
 type Advice struct {
 	Fingerprint Fingerprint `json:"fingerprint"`
-	// Runs is how many runs of the same work there are.
+	// Runs is how many runs of the same work there are, Group what they have in common for certain.
 	Runs  int    `json:"runs"`
+	Group Group  `json:"group"`
 	Items []Item `json:"items"`
 }
 
@@ -137,7 +136,7 @@ func Advise(target Target, history []Run, opt Options) Advice {
 			runs = append(runs, r)
 		}
 	}
-	a.Runs = len(runs)
+	a.Runs, a.Group = len(runs), groupOf(target, runs)
 	for _, q := range []question{memoryQuestion, cpuQuestion, timeQuestion} {
 		a.Items = append(a.Items, q(target, opt).answer(target, runs, opt))
 	}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ergon-hpc/ergon/shared/efficiency"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 const gib = 1 << 30
@@ -24,6 +25,9 @@ type spec struct {
 	bound             efficiency.Bound
 	rules             []efficiency.Rule
 	name, script      string
+	// arguments are known unless empty; bytes are of the inputs.
+	arguments string
+	bytes     float64
 }
 
 func p[T any](v T) *T { return &v }
@@ -66,7 +70,14 @@ func (s spec) run() Run {
 	for _, rule := range s.rules {
 		r.Findings = append(r.Findings, efficiency.Finding{Rule: rule})
 	}
-	return Run{Report: r, Script: s.script}
+	r.Job.Script = workprint.Script(s.script)
+	if s.arguments != "" {
+		r.Job.Arguments = workprint.Arguments(s.arguments)
+	}
+	if s.bytes > 0 {
+		r.Job.InputBytes = p(s.bytes)
+	}
+	return Run{Report: r}
 }
 
 func history(specs ...spec) (out []Run) {
@@ -263,7 +274,8 @@ func drawn(t *rapid.T) []spec {
 			peak: rapid.Float64Range(0.1, 40).Draw(t, "peak"), limit: rapid.Float64Range(1, 64).Draw(t, "limit"),
 			hours: rapid.Float64Range(0.05, 40).Draw(t, "hours"), limitHours: rapid.Float64Range(0.1, 48).Draw(t, "limit hours"),
 			cores: rapid.Float64Range(0.01, 20).Draw(t, "cores"), cpus: rapid.Int64Range(1, 32).Draw(t, "cpus"),
-			state: rapid.SampledFrom([]string{"COMPLETED", "COMPLETED", "COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY"}).Draw(t, "state"),
+			state:     rapid.SampledFrom([]string{"COMPLETED", "COMPLETED", "COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY"}).Draw(t, "state"),
+			arguments: rapid.SampledFrom([]string{"", "--size 10", "--size 20", "--size 30"}).Draw(t, "arguments"),
 		}
 	})
 	return rapid.SliceOfN(one, 1, 12).Draw(t, "history")
@@ -327,7 +339,7 @@ func TestSlimReportsGiveTheSameAdvice(t *testing.T) {
 		runs := history(drawn(t)...)
 		slim := make([]Run, len(runs))
 		for i, r := range runs {
-			slim[i] = Run{Report: Slim(r.Report), Script: r.Script}
+			slim[i] = Run{Report: Slim(r.Report)}
 		}
 		target := threads(runs[0])
 		if a, b := Advise(target, runs, Options{}), Advise(target, slim, Options{}); !reflect.DeepEqual(a, b) {

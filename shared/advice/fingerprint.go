@@ -2,10 +2,7 @@ package advice
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/ergon-hpc/ergon/shared/efficiency"
@@ -19,27 +16,29 @@ type Fingerprint struct {
 	Partition string `json:"partition"`
 	// Name is the job's name without its digits; for workflow engines the rule or process.
 	Name string `json:"name"`
-	// Script names the script's text without its numbers and #SBATCH lines; empty when it is not known.
-	Script string `json:"script,omitempty"`
+	// Script and Arguments are the digests of the script and of its arguments (package workprint); empty when they are not known.
+	Script    string `json:"script,omitempty"`
+	Arguments string `json:"arguments,omitempty"`
 }
 
-// Of is the fingerprint of a job, and the numbers of its script, in order. script may be empty.
-func Of(job efficiency.Job, script string) (Fingerprint, []float64) {
+// Of is the fingerprint of a job.
+func Of(job efficiency.Job) Fingerprint {
 	f := Fingerprint{Cluster: job.Cluster, User: job.User, Account: job.Account, Partition: job.Partition, Name: cmp.Or(job.Work, Name(job.Name))}
-	if script == "" {
-		return f, nil
+	if job.Script != nil {
+		f.Script = job.Script.Digest
 	}
-	var numbers []float64
-	f.Script, numbers = Script(script)
-	return f, numbers
+	if job.Arguments != nil {
+		f.Arguments = job.Arguments.Digest
+	}
+	return f
 }
 
-// same says that two jobs are the same work; a script that is not known on one side does not part them, nor does a
-// partition or account that the target leaves to the site (empty).
+// same says that two jobs are the same work; a script or arguments that are not known on one side do not part them, nor does
+// a partition or account that the target leaves to the site (empty).
 func (f Fingerprint) same(o Fingerprint) bool {
 	match := func(a, b string) bool { return a == "" || b == "" || a == b }
 	return f.Name == o.Name && f.Name != anyRule && match(f.User, o.User) && match(f.Cluster, o.Cluster) && match(f.Account, o.Account) &&
-		match(f.Partition, o.Partition) && match(f.Script, o.Script)
+		match(f.Partition, o.Partition) && match(f.Script, o.Script) && match(f.Arguments, o.Arguments)
 }
 
 var (
@@ -73,26 +72,4 @@ func Name(name string) string {
 		return s
 	})
 	return repeated.ReplaceAllString(digits.ReplaceAllString(name, "#"), "#")
-}
-
-var number = regexp.MustCompile(`[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?`)
-
-// Script is a digest of the script with its numbers taken out, and these numbers. What it asks of Slurm (#SBATCH lines),
-// comments and white space at the ends of lines do not belong to the work.
-func Script(text string) (digest string, numbers []float64) {
-	h := sha256.New()
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, " \t\r\n")
-		if line == "" || line[0] == '#' && !strings.HasPrefix(line, "#!") {
-			continue
-		}
-		h.Write([]byte(number.ReplaceAllStringFunc(line, func(s string) string {
-			if v, err := strconv.ParseFloat(s, 64); err == nil {
-				numbers = append(numbers, v)
-			}
-			return "#"
-		})))
-		h.Write([]byte{'\n'})
-	}
-	return hex.EncodeToString(h.Sum(nil)), numbers
 }

@@ -43,6 +43,7 @@ const (
 	NotAsked     Reason = "not_asked"     // the job's own request is not known
 	ShapeUnknown Reason = "shape_unknown" // tasks or threads is not known
 	Beyond       Reason = "needed_more"   // a run that was stopped needed more than advice would give
+	Outside      Reason = "outside"       // its numbers lie outside of those that the runs had
 )
 
 // RunReasons lists why runs may be left out, in the order of telling.
@@ -71,6 +72,11 @@ type Item struct {
 	Margin   float64 `json:"margin"`
 	Risk     float64 `json:"risk"`
 	RiskText string  `json:"risk_text,omitempty"`
+	// Explained names the number that the runs' need follows, where they differ for that: Largest is then what the largest of
+	// them would have needed with this job's number. Outlying is how many numbers of this job lie a little outside of those
+	// that the runs had; each adds to the margin.
+	Explained string `json:"explained_by,omitempty"`
+	Outlying  int    `json:"outlying,omitempty"`
 	// Saving is what a run would have held less.
 	Saving efficiency.Wasted `json:"saving"`
 }

@@ -94,26 +94,12 @@ func (a asked) answer(t Target, runs []run, opt Options) Item {
 	if a.refuse != "" {
 		return a.no(item, a.refuse)
 	}
-	clean := a.clean(runs, opt, item.Left)
-	if len(clean) >= opt.MinRuns && spread(clean) > opt.MaxSpread {
-		// Other nodes, CPUs or numbers may explain it: then only runs like this one count.
-		var like []sample
-		for _, s := range clean {
-			if s.run.alike(t) {
-				like = append(like, s)
-			}
-		}
-		item.Left[OtherShape] += len(clean) - len(like)
-		if clean = like; len(clean) >= opt.MinRuns && spread(clean) > opt.MaxSpread {
-			item.Runs = len(clean)
-			return a.no(item, Spread)
-		}
+	chosen, why := choose(t, a.clean(runs, opt, item.Left), opt)
+	item.Left[OtherShape] += chosen.left
+	if item.Runs = len(chosen.samples); why != "" {
+		return a.no(item, why)
 	}
-	item.Runs = len(clean)
-	if len(clean) < opt.MinRuns {
-		return a.no(item, TooFew)
-	}
-	return a.recommend(item, t, clean, runs)
+	return a.recommend(item, t, chosen, runs)
 }
 
 // sample is what a clean run needed.
@@ -153,18 +139,19 @@ func spread(list []sample) float64 {
 // margin is wide for few runs: 1.5 for three, 1.15 for very many.
 func margin(n int) float64 { return 1.15 + 1.05/float64(n) }
 
-func (a asked) recommend(item Item, t Target, clean []sample, runs []run) Item {
+func (a asked) recommend(item Item, t Target, of choice, runs []run) Item {
+	clean := of.samples
 	elapsed := make([]float64, len(clean))
 	for i, s := range clean {
-		item.Largest = max(item.Largest, s.value)
 		elapsed[i] = s.run.elapsed()
 	}
-	item.Margin = margin(len(clean)) + a.slack
+	item.Largest, item.Explained, item.Outlying = of.largest(), of.explained(), of.outlying
+	item.Margin = margin(len(clean)) + a.slack + outlyingMargin*float64(of.outlying)
 	item.Risk = 1 / float64(len(clean)+1)
 	item.Recommended = a.round(item.Largest * item.Margin)
 	if a.limit != nil {
 		for _, r := range runs {
-			if r.stopped() == a.why && a.limit(r) >= item.Recommended {
+			if r.stopped() == a.why && a.limit(r) >= item.Recommended && of.comparable(r) {
 				return a.no(item, Beyond)
 			}
 		}
@@ -196,6 +183,13 @@ func (a asked) recommend(item Item, t Target, clean []sample, runs []run) Item {
 	item.Directive = a.directive(t, item.Recommended)
 	item.Why = fmt.Sprintf("The largest of %d runs took %s of %s; %s leaves a margin of %.0f %%.",
 		item.Runs, a.text(item.Largest), a.text(item.Current), a.text(item.Recommended), 100*(item.Recommended/item.Largest-1))
+	if item.Explained != "" {
+		item.Why = fmt.Sprintf("What %d runs took follows %s: with this job's the largest would take %s of %s; %s leaves a margin of %.0f %%.",
+			item.Runs, item.Explained, a.text(item.Largest), a.text(item.Current), a.text(item.Recommended), 100*(item.Recommended/item.Largest-1))
+	}
+	if item.Outlying > 0 {
+		item.Why += " No run had these numbers, so the margin is wide."
+	}
 	if item.Largest == 0 {
 		item.Why = fmt.Sprintf("None of %d runs used any of %s.", item.Runs, a.text(item.Current))
 	}
@@ -217,7 +211,8 @@ func (a asked) no(item Item, why Reason) Item {
 	item.Verdict, item.Reason, item.Recommended = Refused, why, 0
 	item.Why = map[Reason]string{
 		TooFew:       fmt.Sprintf("Only %d comparable clean runs are known; at least three are needed.", item.Runs),
-		Spread:       fmt.Sprintf("%d comparable runs differ more than twofold, and neither size nor the numbers in the script explain it.", item.Runs),
+		Spread:       fmt.Sprintf("%d comparable runs differ more than twofold, and neither size nor one of the numbers of script and arguments explains it.", item.Runs),
+		Outside:      "No comparable run had numbers (of script, arguments or inputs) near those of this job: what it needs is not known.",
 		NotAsked:     "What the job asks for now is not known.",
 		ShapeUnknown: "How the job divides its CPUs among tasks, threads and nodes is not known, or not simple enough for advice.",
 		OtherShape:   "CPUs of jobs with GPUs feed the GPUs; their number is no question of use alone.",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ergon-hpc/ergon/shared/efficiency"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // TargetOfScript is what a script asks for. name is that of its file: sbatch takes it where there is no --job-name. What
@@ -21,8 +22,8 @@ func TargetOfScript(d *Directives, name, text string) Target {
 	if strings.Contains(job.Partition, ",") {
 		job.Partition = "" // Slurm picks one
 	}
-	var t Target
-	t.Fingerprint, t.Numbers = Of(job, text)
+	job.Script = workprint.Script(text)
+	t := Target{Fingerprint: Of(job), Numbers: known(job.Script).Numbers}
 	t.Nodes = max(1, d.count("nodes"))
 	d.shape(&t)
 	if _, ok := d.Get("gpus", "gpus-per-node", "gpus-per-task"); ok {
@@ -105,6 +106,13 @@ func TimeLimit(text string) (seconds float64, ok bool) {
 	return seconds, true
 }
 
+// With is the target with the arguments that its script is going to get.
+func (t Target) With(arguments []string) Target {
+	print := workprint.Arguments(strings.Join(arguments, " "))
+	t.Arguments, t.ArgumentNumbers = print.Digest, print.Numbers
+	return t
+}
+
 // FillFrom takes what the target leaves to the site from its newest run.
 func (t *Target) FillFrom(history []Run) {
 	newest, ok := t.Newest(history)
@@ -124,7 +132,7 @@ func (t *Target) FillFrom(history []Run) {
 func (t Target) Newest(history []Run) (job efficiency.Job, ok bool) {
 	for i := range history {
 		j := &history[i].Report.Job
-		if f, _ := Of(*j, history[i].Script); t.same(f) && (!ok || known(j.Submit) > known(job.Submit)) {
+		if t.Matches(*j) && (!ok || known(j.Submit) > known(job.Submit)) {
 			job, ok = *j, true
 		}
 	}

@@ -9,14 +9,10 @@ import (
 // run is a run with its fingerprint.
 type run struct {
 	*Run
-	print   Fingerprint
-	numbers []float64
+	print Fingerprint
 }
 
-func newRun(r *Run) run {
-	fingerprint, numbers := Of(r.Report.Job, r.Script)
-	return run{r, fingerprint, numbers}
-}
+func newRun(r *Run) run { return run{r, Of(r.Report.Job)} }
 
 func (r run) elapsed() float64 { return known(r.Report.Job.ElapsedSeconds) }
 
@@ -126,10 +122,9 @@ func (r run) cores(Options) (float64, Reason) {
 
 func (r run) wall(Options) (float64, Reason) { return r.elapsed(), "" }
 
-// alike says that a run had the target's nodes, CPUs, GPUs and numbers, as far as both are known.
-func (r run) alike(t Target) bool {
+// shaped says that a run had the target's nodes, CPUs and GPUs, as far as both are known.
+func (r run) shaped(t Target) bool {
 	j := r.Report.Job
 	match := func(a, b int64) bool { return a == 0 || b == 0 || a == b }
-	return match(known(j.Nodes), t.Nodes) && match(known(j.CPUs), t.CPUs) && match(known(j.GPUs), t.GPUs) &&
-		(len(r.numbers) == 0 || len(t.Numbers) == 0 || slices.Equal(r.numbers, t.Numbers))
+	return match(known(j.Nodes), t.Nodes) && match(known(j.CPUs), t.CPUs) && match(known(j.GPUs), t.GPUs)
 }

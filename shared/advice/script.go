@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ergon-hpc/ergon/shared/sbatch"
 )
 
 // Directives are the #SBATCH lines in the head of a script, which ends at the first command, as sbatch reads it.
@@ -19,17 +21,6 @@ type directive struct {
 	name, value    string
 	line, from, to int
 }
-
-// short gives the long name of a letter, for options that take a value; others are kept as they are.
-var short = map[byte]string{
-	'A': "account", 'a': "array", 'C': "constraint", 'c': "cpus-per-task", 'D': "chdir", 'd': "dependency", 'e': "error", 'F': "nodefile",
-	'G': "gpus", 'J': "job-name", 'L': "licenses", 'M': "clusters", 'm': "distribution", 'N': "nodes", 'n': "ntasks", 'o': "output",
-	'p': "partition", 'q': "qos", 't': "time", 'w': "nodelist", 'x': "exclude", 'i': "input", 'B': "extra-node-info", 'b': "begin", 'S': "core-spec",
-}
-
-// flags are options without a value, and those whose value may only follow "=".
-const flags = " contiguous exclusive get-user-env help hold ignore-pbs nice no-kill no-requeue overcommit oversubscribe parsable " +
-	"propagate quiet reboot requeue share spread-job test-only usage use-min-nodes verbose version wait "
 
 // ErrHet says that a script describes a heterogeneous job, whose components have options of their own.
 var ErrHet = errors.New("the script describes a heterogeneous job; change the options of its components by hand")
@@ -65,9 +56,9 @@ func (d *Directives) read(line int, words []word) {
 		case strings.HasPrefix(w.text, "--"):
 			name, value, has := strings.Cut(w.text[2:], "=")
 			o.name, o.value = name, value
-			more = !has && !strings.Contains(flags, " "+name+" ")
+			more = !has && !sbatch.Plain(name)
 		case len(w.text) > 1 && w.text[0] == '-':
-			name, known := short[w.text[1]]
+			name, known := sbatch.Long(w.text[1])
 			if !known {
 				continue
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ergon-hpc/ergon/shared/advice"
 	"github.com/ergon-hpc/ergon/shared/efficiency"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -1045,13 +1046,19 @@ type JobSnapshot struct {
 	EndAt      *time.Time `json:"end_at,omitempty"`
 	ExitCode   *int32     `json:"exit_code,omitempty"`
 	ExitSignal *int32     `json:"exit_signal,omitempty"`
-	JobIdRaw   string     `json:"job_id_raw"`
-	Name       *string    `json:"name,omitempty"`
-	NodeList   *string    `json:"node_list,omitempty"`
-	Nodes      *int32     `json:"nodes,omitempty"`
-	Partition  *string    `json:"partition,omitempty"`
-	Qos        *string    `json:"qos,omitempty"`
-	Reason     *string    `json:"reason,omitempty"`
+
+	// InputBytes Size of the stored files that the wrapper brought to the job.
+	InputBytes *int64  `json:"input_bytes,omitempty"`
+	JobIdRaw   string  `json:"job_id_raw"`
+	Name       *string `json:"name,omitempty"`
+	NodeList   *string `json:"node_list,omitempty"`
+	Nodes      *int32  `json:"nodes,omitempty"`
+	Partition  *string `json:"partition,omitempty"`
+	Qos        *string `json:"qos,omitempty"`
+	Reason     *string `json:"reason,omitempty"`
+
+	// Script What is kept of a batch script, as its wrapper read it. A digest without numbers, comments, directives and secrets, and the numbers. Never the text.
+	Script *WorkText `json:"script,omitempty"`
 
 	// SlurmJobId As Slurm prints it, e.g. 123_4.
 	SlurmJobId   string              `json:"slurm_job_id"`
@@ -1424,6 +1431,9 @@ type Version struct {
 	Api     string `json:"api"`
 	Version string `json:"version"`
 }
+
+// WorkText What is kept of a batch script, as its wrapper read it. A digest without numbers, comments, directives and secrets, and the numbers. Never the text.
+type WorkText = workprint.Text
 
 // Cursor defines model for Cursor.
 type Cursor = string

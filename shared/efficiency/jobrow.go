@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // readJob takes over what the job row says.
@@ -12,9 +13,10 @@ func (a *attempt) readJob() {
 	id := rowID(r)
 	a.badID = id.bad
 	a.state = r.State()
+	arguments := workprint.OfLine(r.Get("SubmitLine"))
 	a.job = Job{
 		JobID: id.job, JobIDRaw: r.Get("JobIDRaw"), Cluster: r.Get("Cluster"), Name: r.Get("JobName"),
-		User: r.Get("User"), Account: r.Get("Account"), Partition: r.Get("Partition"), QOS: r.Get("QOS"), Work: workOf(r),
+		User: r.Get("User"), Account: r.Get("Account"), Partition: r.Get("Partition"), QOS: r.Get("QOS"), Work: workOf(r, arguments), Arguments: arguments,
 		State: apiState(a.state), SlurmState: slurmState(a.state), Reason: pendingReason(r),
 		ExitCode: r.Get("ExitCode"), DerivedExitCode: r.Get("DerivedExitCode"), NodeList: r.Get("NodeList"),
 	}

@@ -1,5 +1,7 @@
 package efficiency
 
+import "github.com/ergon-hpc/ergon/shared/workprint"
+
 // Report is everything that Ergon can say about one job (or about one attempt of
 // it, or about an aggregate of several). It is the JSON object of `ergon explain
 // -o json` and of the API. All its numbers are finite, so it always marshals.
@@ -54,6 +56,12 @@ type Job struct {
 	// Work names what the job does where its name does not: the rule that a workflow engine writes into the comment, or a
 	// digest of the command of sbatch --wrap. Empty when the name is all that is known.
 	Work string `json:"work,omitempty"`
+	// Script and Arguments are the prints of the batch script and of what stood behind it on the command line; null where they
+	// are not known for certain. Accounting tells no script: who has it sets Script.
+	Script    *workprint.Text `json:"script,omitempty"`
+	Arguments *workprint.Text `json:"arguments,omitempty"`
+	// InputBytes is the size of the stored files that were brought to the job (#ERGON inputs=); null where not known. Set as Script.
+	InputBytes *float64 `json:"input_bytes,omitempty"`
 	// State is the API's word (PENDING, RUNNING, DONE, FAILED, UNKNOWN).
 	State string `json:"state"`
 	// SlurmState is the accounting's own word, without "by UID" and without "+".

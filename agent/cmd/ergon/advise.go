@@ -21,27 +21,33 @@ import (
 type adviseFlags struct {
 	since, output, cluster string
 	write                  bool
+	// arguments are those that the script is going to get; none are not known, rather than none.
+	arguments []string
 }
 
 func (a *app) adviseCommand() *cobra.Command {
 	var f adviseFlags
 	c := &cobra.Command{
-		Use:   "advise JOBID|SCRIPT",
+		Use:   "advise JOBID|SCRIPT [-- ARGUMENT…]",
 		Short: "What to ask for, learned from earlier runs of the same work",
 		Long: `Compare a job or a batch script with your earlier runs of the same work (the name without its numbers, the same account
-and partition) and say what to ask for: --mem, --cpus-per-task or --ntasks, --time, with what it saves
+and partition, and where they are known the same script and arguments but for numbers) and say what to ask for: --mem, --cpus-per-task or --ntasks, --time, with what it saves
 and what may go wrong. Runs that failed, were killed for memory or time, were too short or not fully measured do not count, and
 there is no advice from fewer than three. The runs are those that the server knows when you are logged in (of a script only what
-it asks for is sent, never its text), else those of the local accounting.
+it asks for, a digest and its numbers are sent, never its text), else those of the local accounting, which knows no scripts.
+
+Give the arguments that the script is going to get behind --, where it gets any: where what runs needed follows one of the numbers in
+script or arguments, or the size of the inputs, the advice is for the number given. Beside all numbers that were seen there is no advice.
 
 For a script the changed #SBATCH lines are shown as a diff, and --write puts them in. Options on the command line of sbatch
 go over the lines in the script, as always. A job is a number, a file that exists is a script.`,
-		Example: examples("ergon advise job.sh", "ergon advise job.sh --write", "ergon advise 4711"),
-		Args:    exactlyOne("a job id or a batch script, for instance: ergon advise job.sh"),
+		Example: examples("ergon advise job.sh", "ergon advise job.sh --write", "ergon advise job.sh -- --size 20", "ergon advise 4711"),
+		Args:    atLeastOne("a job id or a batch script, for instance: ergon advise job.sh"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := textOrJSON(f.output); err != nil {
 				return err
 			}
+			f.arguments = args[1:]
 			return a.advise(c.Context(), args[0], f)
 		},
 	}
@@ -65,8 +71,14 @@ func (a *app) advise(ctx context.Context, name string, f adviseFlags) error {
 	if err != nil {
 		return err
 	}
+	if script == nil && len(f.arguments) > 0 {
+		return usageError{errors.New("arguments belong to a script: ergon advise SCRIPT -- ARGUMENT…")}
+	}
 	if script == nil && f.write {
 		return usageError{errors.New("--write needs the script: ergon advise SCRIPT --write")}
+	}
+	if script != nil {
+		script.arguments = f.arguments
 	}
 	out, err := a.compare(ctx, name, script, f)
 	if err != nil {
@@ -130,7 +142,7 @@ func (a *app) history(ctx context.Context, r local.Reporter, since string) ([]ad
 
 func (a *app) target(ctx context.Context, r local.Reporter, name string, script *batchScript, history []advice.Run) (advice.Target, error) {
 	if script != nil {
-		t := advice.TargetOfScript(script.directives, filepath.Base(name), script.text)
+		t := script.target(name)
 		t.FillFrom(history)
 		return t, nil
 	}
@@ -149,11 +161,21 @@ func (a *app) target(ctx context.Context, r local.Reporter, name string, script 
 
 // batchScript is a script as it was read.
 type batchScript struct {
+	arguments  []string
 	path       string // without symbolic links
 	info       fs.FileInfo
 	text       string
 	directives *advice.Directives
 	changed    string
+}
+
+// target is what the script asks for.
+func (s *batchScript) target(name string) advice.Target {
+	t := advice.TargetOfScript(s.directives, filepath.Base(name), s.text)
+	if len(s.arguments) > 0 {
+		t = t.With(s.arguments)
+	}
+	return t
 }
 
 // maxScript is Slurm's own limit (MAX_BATCH_SCRIPT_SIZE is 4 MB by default).
@@ -214,6 +236,9 @@ func (s *batchScript) change(out *advised) error {
 
 func (o advised) print(w io.Writer, name string) error {
 	fmt.Fprintf(w, "%s: %d %s of the same work (name %s, from %s)\n", term.Clean(name), o.Runs, plural(o.Runs, "earlier run"), term.Clean(o.Fingerprint.Name), term.Clean(o.Source))
+	if o.Runs > 0 {
+		fmt.Fprintf(w, "  %s\n", o.Group.Text(o.Runs))
+	}
 	for _, item := range o.Items {
 		fmt.Fprintf(w, "\n%-7s %s\n", item.Kind, adviceWord(item))
 		fmt.Fprintf(w, "  %s\n", term.Clean(item.Why))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,7 +43,7 @@ func (a *app) remoteAdvice(ctx context.Context, name string, script *batchScript
 	out := advised{Source: r.server}
 	var found *advice.Advice
 	if script != nil {
-		target := advice.TargetOfScript(script.directives, filepath.Base(name), script.text)
+		target := script.target(name)
 		target.Cluster = f.cluster
 		found, err = r.adviseScript(ctx, target, from)
 	} else {

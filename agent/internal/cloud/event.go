@@ -181,6 +181,12 @@ func wireJob(j journal.Job) api.JobSnapshot {
 		id := j.SubmissionID
 		out.SubmissionId = &id
 	}
+	if d.Script != nil && d.Script.Valid() {
+		out.Script = d.Script
+	}
+	if d.InputBytes > 0 {
+		out.InputBytes = &d.InputBytes
+	}
 	if d.UploadPhase != "" {
 		phase := api.UploadPhase(d.UploadPhase)
 		out.UploadPhase = &phase

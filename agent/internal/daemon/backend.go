@@ -40,6 +40,9 @@ func checkIntent(in socket.Intent) error {
 	if len(in.Globs) > maxGlobs {
 		return refuse(http.StatusBadRequest, "more than %d output patterns", maxGlobs)
 	}
+	if in.Script != nil && !in.Script.Valid() || in.InputBytes < 0 {
+		return refuse(http.StatusBadRequest, "script is no digest with numbers, or input_bytes is negative")
+	}
 	for _, text := range append([]string{in.Dirs.Output, in.Dirs.Scratch, in.Dirs.Work}, in.Globs...) {
 		if len(text) > maxPath || strings.ContainsRune(text, 0) {
 			return refuse(http.StatusBadRequest, "a path is too long")
@@ -75,6 +78,10 @@ func (b *backend) fill(peer socket.Peer, in socket.Intent) func(*journal.Submiss
 			s.User = name
 		}
 		s.Detail.Dirs.Output, s.Detail.Dirs.Scratch, s.Detail.Globs = in.Dirs.Output, in.Dirs.Scratch, in.Globs
+		if in.Script != nil {
+			s.Detail.Script = in.Script
+		}
+		s.Detail.InputBytes = max(s.Detail.InputBytes, in.InputBytes)
 		s.Detail.Adopted = false // from now on we were told
 	}
 }
@@ -142,7 +149,28 @@ func (b *backend) Result(ctx context.Context, peer socket.Peer, r socket.Result)
 		return b.full(err)
 	}
 	(*Daemon)(b).nameLater(s)
-	return errors.Join(b.claim(ctx, before), b.recollect(ctx, before, r.Intent))
+	return errors.Join(b.claim(ctx, before), b.describe(ctx, s), b.recollect(ctx, before, r.Intent))
+}
+
+// describe writes what the wrapper said of script and inputs to jobs that tracking began before it did. The control plane is
+// told with the next event of the job; there is one at its end at the latest.
+func (b *backend) describe(ctx context.Context, s journal.Submission) error {
+	jobs, err := b.journal.JobsOfSubmission(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		if (job.Detail.Script != nil || s.Detail.Script == nil) && job.Detail.InputBytes == s.Detail.InputBytes {
+			continue
+		}
+		_, err := b.journal.PutJob(ctx, journal.Change{Key: job.JobKey, MustExist: true, Apply: func(j *journal.Job) {
+			j.Detail.Script, j.Detail.InputBytes = s.Detail.Script, s.Detail.InputBytes
+		}})
+		if err != nil {
+			return b.full(err)
+		}
+	}
+	return nil
 }
 
 // claim makes the jobs of a submission that was found by its tag ours: the wrapper has spoken to us, so we know what was

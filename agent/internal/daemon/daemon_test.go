@@ -30,6 +30,7 @@ import (
 	"github.com/ergon-hpc/ergon/agent/internal/socket"
 	"github.com/ergon-hpc/ergon/shared/api"
 	"github.com/ergon-hpc/ergon/shared/jobkey"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 )
@@ -348,8 +349,12 @@ func (n *node) submit(c *socket.Client) uuid.UUID {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	in := socket.Intent{SubmissionID: id, Dirs: outputs.Dirs{Output: "/o"}, Globs: []string{"*.nc"}}
-	if err := errors.Join(c.Intent(n.t.Context(), in), c.Result(n.t.Context(), socket.Result{Intent: in, BaseID: "7"})); err != nil {
+	in := socket.Intent{SubmissionID: id, Dirs: outputs.Dirs{Output: "/o"}, Globs: []string{"*.nc"}, Script: workprint.Script("./fit 10\n")}
+	if err := c.Intent(n.t.Context(), in); err != nil {
+		n.t.Fatal(err)
+	}
+	in.InputBytes = 1234 // staged after the intent
+	if err := c.Result(n.t.Context(), socket.Result{Intent: in, BaseID: "7"}); err != nil {
 		n.t.Fatal(err)
 	}
 	running := row(id, "RUNNING")
@@ -388,6 +393,13 @@ func TestAJobGoesFromSubmissionToVerifiedOutputs(t *testing.T) {
 	if got := n.plane.told(); !slices.Equal(got, want) {
 		t.Fatalf("told %q, want %q", got, want)
 	}
+	n.plane.set(func() {
+		for _, e := range n.plane.events {
+			if e.Job.Script == nil || e.Job.Script.Digest != workprint.Script("./fit 5\n").Digest || e.Job.Script.Numbers[0] != 10 || e.Job.InputBytes == nil || *e.Job.InputBytes != 1234 {
+				t.Errorf("%s: script %+v, inputs %v", e.Type, e.Job.Script, e.Job.InputBytes)
+			}
+		}
+	})
 	job := n.worker.jobs[0]
 	if job.SubmissionID != id || job.Dirs.Output != "/o" || job.Dirs.Profile != "/profiles/me" || !slices.Equal(job.Globs, []string{"*.nc"}) || job.Dirs.Work != "/w" ||
 		time.Since(job.StartedAt) < 50*time.Second || time.Since(job.StartedAt) > time.Hour {
@@ -538,7 +550,7 @@ func TestADeclarationThatComesLateIsCollectedAfterAll(t *testing.T) {
 		jobs, err := c.Jobs(t.Context())
 		return err == nil && len(jobs) == 1 && jobs[0].State == "VERIFIED"
 	})
-	late := socket.Result{Intent: socket.Intent{SubmissionID: id, Globs: []string{"*.nc"}}, BaseID: "7"}
+	late := socket.Result{Intent: socket.Intent{SubmissionID: id, Globs: []string{"*.nc"}, Script: workprint.Script("./fit 10\n")}, BaseID: "7"}
 	if err := errors.Join(c.Result(t.Context(), late), c.Result(t.Context(), late)); err != nil {
 		t.Fatal(err)
 	}
@@ -548,6 +560,11 @@ func TestADeclarationThatComesLateIsCollectedAfterAll(t *testing.T) {
 		return len(n.worker.jobs) == 2 && slices.Equal(n.worker.jobs[1].Globs, []string{"*.nc"})
 	})
 	n.until("and verified again", func() bool { return n.state(c).State == "VERIFIED" })
+	n.until("its script is told with the next event", func() bool {
+		n.plane.mu.Lock()
+		defer n.plane.mu.Unlock()
+		return n.plane.events[len(n.plane.events)-1].Job.Script != nil
+	})
 	n.halt()
 }
 
@@ -610,6 +627,8 @@ func TestHostileIntentsAreRefused(t *testing.T) {
 	}
 	hostile := map[string]socket.Result{
 		"no id":        {},
+		"no digest":    {Intent: socket.Intent{SubmissionID: good, Script: &workprint.Text{Digest: "rm -rf"}}},
+		"no size":      {Intent: socket.Intent{SubmissionID: good, InputBytes: -1}},
 		"v4 id":        {Intent: socket.Intent{SubmissionID: uuid.New()}},
 		"relative dir": {Intent: socket.Intent{SubmissionID: good, Dirs: outputs.Dirs{Output: "../x"}}},
 		"NUL":          {Intent: socket.Intent{SubmissionID: good, Globs: []string{"a\x00b"}}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/outputs"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/google/uuid"
 )
 
@@ -58,6 +59,9 @@ type JobDetail struct {
 	WorkDir    string    `json:"work_dir,omitempty"`
 	Stdout     string    `json:"stdout,omitempty"`
 	Stderr     string    `json:"stderr,omitempty"`
+	// Script and InputBytes are those of the submission.
+	Script     *workprint.Text `json:"script,omitempty"`
+	InputBytes int64           `json:"input_bytes,omitempty"`
 	// PathsAsked counts how often scontrol was asked for the two paths in vain.
 	PathsAsked int `json:"paths_asked,omitempty"`
 	// SeenAt is when Slurm last showed a trace of the attempt, at most an hour old while it does.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/outputs"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/google/uuid"
 )
 
@@ -31,6 +32,9 @@ type SubmissionDetail struct {
 	Dirs outputs.Dirs `json:"dirs"`
 	// Globs are the declared outputs.
 	Globs []string `json:"globs,omitempty"`
+	// Script and InputBytes are what the wrapper said of the script and of the inputs, nil and 0 where it did not.
+	Script     *workprint.Text `json:"script,omitempty"`
+	InputBytes int64           `json:"input_bytes,omitempty"`
 	// ExitCode is sbatch's own; nil until it is known. Signal is the signal that ended sbatch, 0 for none.
 	ExitCode *int `json:"exit_code,omitempty"`
 	Signal   int  `json:"signal,omitempty"`

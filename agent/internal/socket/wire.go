@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ergon-hpc/ergon/agent/internal/outputs"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/google/uuid"
 )
 
@@ -20,6 +21,10 @@ type Intent struct {
 	SubmissionID uuid.UUID    `json:"submission_id"`
 	Dirs         outputs.Dirs `json:"dirs"`
 	Globs        []string     `json:"globs,omitempty"`
+	// Script is the print of the batch script, nil where it is not known; InputBytes the size of what was brought to the job,
+	// 0 before that.
+	Script     *workprint.Text `json:"script,omitempty"`
+	InputBytes int64           `json:"input_bytes,omitempty"`
 }
 
 // Result says what sbatch answered. It repeats the intent, which may not have arrived.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/ergon-hpc/ergon/shared/sbatch"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // directives are what a script asks of Ergon, and of sbatch where we must know it.
@@ -17,6 +20,8 @@ type directives struct {
 	// comment and exports are values of #SBATCH lines; has* say whether they are there.
 	comment, exports       string
 	hasComment, hasExports bool
+	// print is that of the whole script, nil where only a part of it was read.
+	print *workprint.Text
 	// faults are lines that could not be understood, in words for the user. They never stop a submission.
 	faults []string
 }
@@ -115,12 +120,12 @@ func (d *directives) sbatch(text string) {
 	if err != nil {
 		return // sbatch will say so itself
 	}
-	line := parse(words)
-	if o, ok := line.last("comment"); ok && o.has {
-		d.comment, d.hasComment = o.value, true
+	line := sbatch.Parse(words)
+	if o, ok := line.Last("comment"); ok && o.Has {
+		d.comment, d.hasComment = o.Value, true
 	}
-	if o, ok := line.last("export"); ok && o.has {
-		d.exports, d.hasExports = o.value, true
+	if o, ok := line.Last("export"); ok && o.Has {
+		d.exports, d.hasExports = o.Value, true
 	}
 }
 

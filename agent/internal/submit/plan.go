@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/ergon-hpc/ergon/agent/internal/socket"
 	"github.com/ergon-hpc/ergon/shared/jobkey"
+	"github.com/ergon-hpc/ergon/shared/sbatch"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 	"github.com/google/uuid"
 )
 
@@ -57,8 +60,8 @@ const firstLook = 16 << 10
 
 // prepare reads the script and makes tag, directories and environment. Any error means: submit untouched.
 func prepare(ctx context.Context, c Call, node Site, agent bool) (plan, error) {
-	line := parse(c.Args)
-	if !line.submits() || node.Carrier == "none" {
+	line := sbatch.Parse(c.Args)
+	if !line.Submits() || node.Carrier == "none" {
 		return untouched(c), nil
 	}
 	p := plan{args: slices.Clone(c.Args), env: c.Environ, submits: true}
@@ -70,7 +73,7 @@ func prepare(ctx context.Context, c Call, node Site, agent bool) (plan, error) {
 	if err != nil {
 		return p, err
 	}
-	p.intent = socket.Intent{SubmissionID: id, Globs: d.outputs}
+	p.intent = socket.Intent{SubmissionID: id, Globs: d.outputs, Script: d.print}
 	p.warnings = append(p.warnings, d.faults...)
 	p.args = tagged(p.args, line, jobkey.Tag(id, ownComment(c, line, d)))
 	if d.found {
@@ -81,12 +84,12 @@ func prepare(ctx context.Context, c Call, node Site, agent bool) (plan, error) {
 }
 
 // script finds the directives: in a file, in --wrap's text (which has none), or on stdin.
-func (p *plan) script(ctx context.Context, c Call, line commandLine, agent bool) (directives, error) {
+func (p *plan) script(ctx context.Context, c Call, line sbatch.Line, agent bool) (directives, error) {
 	switch {
-	case line.has("wrap"):
+	case line.Has("wrap"):
 		return directives{}, nil
-	case line.script >= 0:
-		return fileDirectives(c, c.Args[line.script])
+	case line.Script >= 0:
+		return fileDirectives(c, c.Args[line.Script])
 	case isRegular(c.Stdin):
 		return atDirectives(c.Stdin)
 	case !agent || isTerminal(c.Stdin):
@@ -154,6 +157,7 @@ func atDirectives(f *os.File) (directives, error) {
 		}
 		d, complete := readDirectives(string(buf[:n]), n < size)
 		if complete {
+			d.print = printOf(f, offset, buf[:n], n < size)
 			return d, nil
 		}
 		if size == maxScript {
@@ -162,15 +166,28 @@ func atDirectives(f *os.File) (directives, error) {
 	}
 }
 
+// printOf is the print of a script of which text was read; the rest is read too, unless it is long.
+func printOf(f *os.File, offset int64, text []byte, whole bool) *workprint.Text {
+	if !whole && len(text) <= workprint.MaxScript {
+		buf := make([]byte, workprint.MaxScript+1)
+		n, err := f.ReadAt(buf, offset)
+		if !errors.Is(err, io.EOF) {
+			return nil // longer, or it cannot be read
+		}
+		text = buf[:n]
+	}
+	return workprint.Script(string(text))
+}
+
 // ownComment is the user's: command line, else environment, else script, as sbatch has it. The tag of an earlier
 // submission whose command line is used again is dropped.
-func ownComment(c Call, line commandLine, d directives) string {
+func ownComment(c Call, line sbatch.Line, d directives) string {
 	own := d.comment
 	if env, set := lookup(c.Environ, "SBATCH_COMMENT"); set {
 		own = env
 	}
-	if o, ok := line.last("comment"); ok {
-		own = o.value
+	if o, ok := line.Last("comment"); ok {
+		own = o.Value
 	}
 	if _, inner, err := jobkey.ParseTag(own); err == nil {
 		return inner
@@ -188,10 +205,10 @@ func lookup(environ []string, name string) (string, bool) {
 }
 
 // tagged puts the tag first, or in the place of the comment that counts. Nothing else moves.
-func tagged(args []string, line commandLine, tag string) []string {
+func tagged(args []string, line sbatch.Line, tag string) []string {
 	word := "--comment=" + tag
-	if o, ok := line.last("comment"); ok {
-		return slices.Replace(args, o.first, o.last+1, word)
+	if o, ok := line.Last("comment"); ok {
+		return slices.Replace(args, o.First, o.Last+1, word)
 	}
 	return slices.Insert(args, 0, word)
 }
@@ -283,14 +300,14 @@ func (p *plan) exported(c Call, d directives) {
 	if !d.export {
 		return
 	}
-	line := parse(p.args)
+	line := sbatch.Parse(p.args)
 	value, has := d.exports, d.hasExports
 	if env, set := lookup(c.Environ, "SBATCH_EXPORT"); set {
 		value, has = env, true
 	}
-	option, onLine := line.last("export")
+	option, onLine := line.Last("export")
 	if onLine {
-		value, has = option.value, true
+		value, has = option.Value, true
 	}
 	if !has || value == "" || slices.Contains(list(value), "ALL") {
 		return // everything is exported
@@ -301,7 +318,7 @@ func (p *plan) exported(c Call, d directives) {
 	}
 	word := "--export=" + value + ",ERGON_INPUT_DIR,ERGON_OUTPUT_DIR,ERGON_SCRATCH_DIR"
 	if onLine {
-		p.args = slices.Replace(p.args, option.first, option.last+1, word)
+		p.args = slices.Replace(p.args, option.First, option.Last+1, word)
 		return
 	}
 	p.args = slices.Insert(p.args, 0, word)

@@ -37,8 +37,24 @@ func (c Call) stage(p *plan, caught chan chan os.Signal) syscall.Signal {
 	if err != nil {
 		c.say(p.args, "inputs were not brought here, and ERGON_INPUT_DIR is not set: "+err.Error())
 		p.env = setenv(p.env, map[string]string{"ERGON_INPUT_DIR": ""})
+		return 0
 	}
+	p.intent.InputBytes = sizeOf(p.inputDir)
 	return 0
+}
+
+// sizeOf adds up the files that were brought.
+func sizeOf(dir string) (bytes int64) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+	}
+	return bytes
 }
 
 // stageAlone stages where this process becomes sbatch, which gets every signal from then on. What was kept for an agent

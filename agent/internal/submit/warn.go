@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/ergon-hpc/ergon/shared/sbatch"
 )
 
 // isTerminal says whether a human is at a stream.
@@ -16,7 +18,7 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // quiet says that nothing may be said: scripts read our output, or we are inside a job.
 func (c Call) quiet(args []string) bool {
-	return !isTerminal(c.Stderr) || parse(args).has("parsable", "quiet", "Q") || c.Getenv("SLURM_JOB_ID") != ""
+	return !isTerminal(c.Stderr) || sbatch.Parse(args).Has("parsable", "quiet", "Q") || c.Getenv("SLURM_JOB_ID") != ""
 }
 
 // say tells a human at a terminal something that concerns this submission.

@@ -105,6 +105,7 @@ func (t *Tracker) begin(ctx context.Context, key journal.JobKey, o observation, 
 		j.SubmissionID, j.SlurmJobID, j.JobIDRaw, j.UID, j.User, j.SubmitAt = o.submission, o.id.Job().String(), o.raw, o.uid, o.user, o.submit
 		j.Detail = o.detail
 		j.Detail.SeenAt, j.Detail.Told = now, !s.Detail.Adopted
+		j.Detail.Script, j.Detail.InputBytes = s.Detail.Script, s.Detail.InputBytes
 		if j.Detail.WorkDir == "" {
 			j.Detail.WorkDir = s.Detail.Dirs.Work
 		}
@@ -157,6 +158,7 @@ func merged(old, row journal.JobDetail) journal.JobDetail {
 	next := row
 	next.Stdout, next.Stderr, next.PathsAsked = old.Stdout, old.Stderr, old.PathsAsked
 	next.Told, next.Foreign, next.OfferedAt, next.Unsent = old.Told, old.Foreign, old.OfferedAt, old.Unsent
+	next.Script, next.InputBytes = old.Script, old.InputBytes
 	next.SeenAt, next.UploadPhase, next.Tries, next.Message = old.SeenAt, old.UploadPhase, old.Tries, old.Message
 	keep(&next.WorkDir, old.WorkDir)
 	keep(&next.Name, old.Name)

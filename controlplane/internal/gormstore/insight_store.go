@@ -12,6 +12,7 @@ import (
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/insight"
 	"github.com/ergon-hpc/ergon/controlplane/internal/jobs"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // Insight is the store of package insight.
@@ -116,8 +117,34 @@ func (g *Insight) Material(ctx context.Context, id uuid.UUID) (insight.Material,
 	if m.Samples, err = g.samples(ctx, id); err != nil {
 		return m, err
 	}
+	if m.Script, m.InputBytes, err = g.told(ctx, id); err != nil {
+		return m, err
+	}
 	m.Profiles, err = g.profiles(ctx, id, row.UserID)
 	return m, err
+}
+
+// told is what the job's wrapper said of its script and inputs: all attempts are of one submission.
+func (g *Insight) told(ctx context.Context, id uuid.UUID) (script *workprint.Text, inputBytes int64, err error) {
+	var texts []string
+	err = g.s.q(ctx).Raw("SELECT snapshot FROM job_snapshots WHERE job_id = ? ORDER BY attempt", id.String()).Scan(&texts).Error
+	if err != nil {
+		return nil, 0, mapErr(fmt.Errorf("reading what agents told: %w", err))
+	}
+	for _, text := range texts {
+		var s struct {
+			Script     *workprint.Text `json:"script"`
+			InputBytes int64           `json:"input_bytes"`
+		}
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			return nil, 0, fmt.Errorf("reading what agents told: %w", err)
+		}
+		if s.Script != nil {
+			script = s.Script
+		}
+		inputBytes = max(inputBytes, s.InputBytes)
+	}
+	return script, inputBytes, nil
 }
 
 func (g *Insight) rows(ctx context.Context, id uuid.UUID) ([]insight.Row, error) {

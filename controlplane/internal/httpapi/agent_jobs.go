@@ -81,6 +81,7 @@ func snapshotOf(s api.JobSnapshot) jobs.Snapshot {
 		Name: or(s.Name, ""), Account: or(s.Account, ""), Partition: or(s.Partition, ""), QOS: or(s.Qos, ""), State: string(s.State), SlurmState: s.SlurmState,
 		Reason: or(s.Reason, ""), ExitCode: int64Of(s.ExitCode), ExitSignal: int64Of(s.ExitSignal), Submit: s.SubmitAt.Unix(), Start: unixOf(s.StartAt), End: unixOf(s.EndAt),
 		Nodes: int64Of(s.Nodes), CPUs: int64Of(s.Cpus), NodeList: or(s.NodeList, ""), UploadPhase: string(or(s.UploadPhase, "")),
+		Script: s.Script, InputBytes: or(s.InputBytes, 0),
 	}
 }
 

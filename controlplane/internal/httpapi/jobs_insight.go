@@ -17,6 +17,7 @@ import (
 	"github.com/ergon-hpc/ergon/shared/advice"
 	"github.com/ergon-hpc/ergon/shared/api"
 	"github.com/ergon-hpc/ergon/shared/efficiency"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // JobHistory is package insight as the routes about many jobs need it.
@@ -94,6 +95,9 @@ func (h jobHandlers) AdviseScript(ctx context.Context, r jobsapi.AdviseScriptReq
 	sel, err := h.selection(v, window{r.Params.From, nil, insight.AdviceDays}, r.Body.Cluster)
 	if err != nil {
 		return nil, err
+	}
+	if !(workprint.Text{Digest: r.Body.Script}).Valid() {
+		r.Body.Script, r.Body.Numbers = "", nil // of an older client: not known, rather than another script
 	}
 	out, err := h.history.Advise(ctx, *r.Body, sel)
 	return jobsapi.AdviseScript200JSONResponse(out), err

@@ -11,10 +11,12 @@ import (
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
 	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore/storetest"
+	"github.com/ergon-hpc/ergon/controlplane/internal/jobs"
 	"github.com/ergon-hpc/ergon/shared/advice"
 	"github.com/ergon-hpc/ergon/shared/api"
 	"github.com/ergon-hpc/ergon/shared/efficiency"
 	"github.com/ergon-hpc/ergon/shared/jobkey"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 const window = "from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z"
@@ -102,6 +104,68 @@ func TestAdviceComesFromTheUsersOwnHistory(t *testing.T) {
 		}
 		if status, code := x.call("bob", "POST", "/jobs/advice", map[string]any{"name": "x", "path": "/home/bob"}, nil); status != 400 || code != "invalid_request" {
 			t.Errorf("an unknown member: %d %s", status, code)
+		}
+	})
+}
+
+// scriptedRun is a job of one name whose wrapper told of its script: an event, and its accounting.
+func scriptedRun(t *testing.T, x *site, number int, script *workprint.Text, bytes int64, submitLine string) string {
+	t.Helper()
+	sub, at := uuid.Must(uuid.NewV7()), time.Unix(1795000000, 0).UTC()
+	id := fmt.Sprint(number)
+	event := api.AgentEvent{EventId: uuid.New(), JobId: jobkey.Tagged(sub, ""), Type: "submitted", At: at, Job: api.JobSnapshot{
+		SlurmJobId: id, JobIdRaw: id, SubmissionId: &sub, Uid: 1002, UnixUser: "alice", State: "PENDING", SlurmState: "PENDING", SubmitAt: at, Script: script, InputBytes: &bytes,
+	}}
+	var res struct{ Results []api.EventResult }
+	if status, code := x.call("agent", "POST", "/agent/events", map[string]any{"events": []api.AgentEvent{event}}, &res); status != 200 || res.Results[0].Status != "accepted" {
+		t.Fatalf("%d %s %+v", status, code, res)
+	}
+	dump := "JobID|JobIDRaw|JobName|UID|User|State|Submit|Start|End|NodeList|ExitCode|ElapsedRaw|AllocCPUS|NNodes|AllocTRES|TotalCPU|TRESUsageInTot|TimelimitRaw|NTasks|Comment|SubmitLine\n" +
+		id + "|" + id + "|same|1002|alice|COMPLETED|1795000000|1795000010|1795003610|n1|0:0|3600|4|1|cpu=4,mem=32G,node=1|||||" + jobkey.Tag(sub, "") + "|" + submitLine + "\n" +
+		id + ".0|" + id + ".0|same|||COMPLETED|1795000010|1795000010|1795003610|n1|0:0|3600|4|1|cpu=4,mem=32G,node=1|01:00:00|cpu=01:00:00,mem=1G||1||\n"
+	if status, code := x.call("agent", "POST", "/agent/accounting", batch(dump), nil); status != 200 {
+		t.Fatalf("%d %s", status, code)
+	}
+	return event.JobId.String()
+}
+
+func TestTwoScriptsOfOneNameAreAdvisedApart(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		x := newSite(t, s)
+		x.jobs.Intake(jobs.Intake{NoSubmitLine: true})
+		one, two := workprint.Script("./one --size 5\n"), workprint.Script("./two --size 5\n")
+		var ofOne, ofTwo string
+		for i := range 3 {
+			ofOne = scriptedRun(t, x, 50+i, one, 1000, "sbatch -n 1 job.sh in.dat 7")
+			ofTwo = scriptedRun(t, x, 60+i, two, 0, "sbatch -n 1 job.sh in.dat 7")
+		}
+		ofThird := scriptedRun(t, x, 70, one, 0, "sbatch job.sh other.dat")
+		unknown := scriptedRun(t, x, 71, nil, 0, "")
+		for name, bad := range map[string]api.JobSnapshot{
+			"a text": {Script: &workprint.Text{Digest: "cat /etc/passwd"}}, "many numbers": {Script: &workprint.Text{Digest: one.Digest, Numbers: make([]float64, workprint.MaxNumbers+1)}},
+			"a negative number": {Script: &workprint.Text{Digest: one.Digest, Numbers: []float64{-1}}}, "a negative size": {InputBytes: ptrTo(int64(-1))},
+		} {
+			bad.SlurmJobId, bad.JobIdRaw, bad.UnixUser, bad.State, bad.SlurmState, bad.SubmitAt = "9", "9", "alice", "PENDING", "PENDING", time.Unix(1795000000, 0).UTC()
+			event := api.AgentEvent{EventId: uuid.New(), JobId: uuid.New(), Type: "submitted", At: bad.SubmitAt, Job: bad}
+			if status, code := x.call("agent", "POST", "/agent/events", map[string]any{"events": []api.AgentEvent{event}}, nil); status != 400 || code != "invalid_request" {
+				t.Errorf("%s: %d %s", name, status, code)
+			}
+		}
+		if _, err := x.insight.AnalyseDue(context.Background(), func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]advice.Group{ofOne: {SameScript: 3, SameArguments: 3}, ofTwo: {SameScript: 3, SameArguments: 3}, ofThird: {SameScript: 1, SameArguments: 1}, unknown: {}} {
+			var a advice.Advice
+			if status, code := x.call("alice", "GET", "/jobs/"+id+"/advice?from=2026-11-01T00:00:00Z", nil, &a); status != 200 {
+				t.Fatalf("%d %s", status, code)
+			}
+			if runs := map[string]int{ofOne: 4, ofTwo: 4, ofThird: 2, unknown: 8}[id]; a.Runs != runs || a.Group != want {
+				t.Errorf("%d runs, want %d; %+v, want %+v", a.Runs, runs, a.Group, want)
+			}
+		}
+		var r efficiency.Report
+		if x.call("alice", "GET", "/jobs/"+ofOne+"/efficiency", nil, &r); r.Job.Script == nil || r.Job.Script.Numbers[0] != 5 || r.Job.InputBytes == nil || *r.Job.InputBytes != 1000 || r.Job.Arguments.Numbers[0] != 7 {
+			t.Errorf("%+v", r.Job)
 		}
 	})
 }
@@ -260,3 +324,5 @@ func TestARunningJobIsSeenLive(t *testing.T) {
 		}
 	})
 }
+
+func ptrTo[T any](v T) *T { return &v }

@@ -56,6 +56,7 @@ type site struct {
 	insight    *insight.Service
 	alice, bob uuid.UUID
 	cluster    jobs.Cluster
+	jobs       *jobs.Service
 }
 
 func newSite(t *testing.T, s *gormstore.Store) *site {
@@ -69,6 +70,7 @@ func newSite(t *testing.T, s *gormstore.Store) *site {
 	log := slog.New(slog.DiscardHandler)
 	x.insight = insight.New(reports, profilesOnDisk("../../../shared/hdf5/testdata"), time.Now, log, insight.Config{})
 	svc := jobs.New(rows, rows, time.Now, nil)
+	x.jobs = svc
 	auth := tokens{
 		"alice": {Kind: principal.User, ID: x.alice.String(), Role: principal.RoleUser}, "bob": {Kind: principal.User, ID: x.bob.String(), Role: principal.RoleUser},
 		"operator": {Kind: principal.User, ID: uuid.NewString(), Role: principal.RoleOperator},

@@ -15,10 +15,11 @@ import (
 
 	"github.com/ergon-hpc/ergon/shared/efficiency"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // revision is part of every digest: a change of it makes all history due for a better analysis.
-const revision = "4"
+const revision = "5"
 
 // Config bounds the work of an analysis. The zero value takes the defaults.
 type Config struct {
@@ -206,10 +207,20 @@ func (m Material) digest(energy string) string {
 	for _, r := range m.Samples {
 		fmt.Fprintf(h, "sstat %s\n", r.Digest)
 	}
+	if m.Script != nil || m.InputBytes > 0 {
+		fmt.Fprintf(h, "wrapper %+v %d\n", m.script(), m.InputBytes)
+	}
 	for _, p := range m.Profiles {
 		fmt.Fprintf(h, "%s %d %s\n", p.SHA256, p.SizeBytes, p.Key)
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (m Material) script() (t workprint.Text) {
+	if m.Script != nil {
+		t = *m.Script
+	}
+	return t
 }
 
 // wake makes those due whose energy waited for the use of jobs that were stored just now: only behind the store does one of
@@ -240,6 +251,10 @@ func (s *Service) compute(ctx context.Context, m Material, e energy) (Analysis, 
 		report = efficiency.Analyse(in)
 	}
 	report.Findings = append(report.Findings, faults...)
+	if report.Job.Script = m.Script; m.InputBytes > 0 {
+		bytes := float64(m.InputBytes)
+		report.Job.InputBytes = &bytes
+	}
 	a := Analysis{Report: report, Series: report.Series}
 	a.Report.Series = nil
 	return a, nil

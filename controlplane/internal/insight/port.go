@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergon-hpc/ergon/shared/efficiency"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // Store is the system of record as this package needs it.
@@ -60,6 +61,9 @@ type Material struct {
 	ClusterID   string
 	ClusterName string
 	Facts       []byte // JSON of the contract's ClusterFacts
+	// Script and InputBytes are what the wrapper said of the batch script and of what it brought to the job; nil and 0 are not known.
+	Script     *workprint.Text
+	InputBytes int64
 }
 
 // Row is a stored accounting row.

@@ -191,6 +191,9 @@ func (e *Entry) snapshot(n int, s Snapshot) {
 			return
 		}
 	}
+	if old := e.Snapshots[n]; s.Script != nil && old.Script == nil || s.InputBytes != old.InputBytes {
+		e.accountingNew = true // the report tells of them
+	}
 	if e.Snapshots == nil {
 		e.Snapshots = map[int]Snapshot{}
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ergon-hpc/ergon/controlplane/internal/jobs/mask"
 	"github.com/ergon-hpc/ergon/shared/jobkey"
+	"github.com/ergon-hpc/ergon/shared/mask"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
 )
 

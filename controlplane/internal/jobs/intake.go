@@ -3,8 +3,9 @@ package jobs
 import (
 	"strings"
 
-	"github.com/ergon-hpc/ergon/controlplane/internal/jobs/mask"
+	"github.com/ergon-hpc/ergon/shared/mask"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // Intake is what a site leaves out of accounting before it is stored. The zero value leaves out environments and scripts only;
@@ -12,7 +13,8 @@ import (
 type Intake struct {
 	// NoStrangers leaves out jobs of people without an account.
 	NoStrangers bool
-	// NoSubmitLine keeps of submit lines only which options were given that the analysis asks for, and Ergon's tag.
+	// NoSubmitLine keeps of submit lines only which options were given that the analysis asks for, Ergon's tag, and the print of
+	// the script's arguments (package workprint).
 	NoSubmitLine bool
 	// NoWorkDir leaves out directories, and paths of stdin, stdout and stderr.
 	NoWorkDir bool
@@ -36,6 +38,15 @@ func maskComment(text string) string {
 	return mask.Text(text)
 }
 
+// essence is what is kept of a submit line.
+func essence(line string) string {
+	kept := mask.Essence(line)
+	if print := workprint.OfLine(line); print != nil {
+		kept = strings.TrimPrefix(kept+" "+print.Word(), " ")
+	}
+	return kept
+}
+
 // treat says what becomes of a column; nil is nothing.
 func (i Intake) treat(column string) treatment {
 	switch strings.ToLower(column) {
@@ -43,7 +54,7 @@ func (i Intake) treat(column string) treatment {
 		return drop
 	case "submitline":
 		if i.NoSubmitLine {
-			return mask.Essence
+			return essence
 		}
 		return mask.Text
 	case "workdir", "stdin", "stdout", "stderr":

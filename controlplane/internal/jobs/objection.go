@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
-	"github.com/ergon-hpc/ergon/controlplane/internal/jobs/mask"
+	"github.com/ergon-hpc/ergon/shared/mask"
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
 )
 

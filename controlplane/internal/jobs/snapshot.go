@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
+	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
 // Snapshot is what an agent says of one attempt of a job. Times are unix seconds; nil is not known.
@@ -33,6 +34,9 @@ type Snapshot struct {
 	CPUs         *int64     `json:"cpus,omitempty"`
 	NodeList     string     `json:"node_list,omitempty"`
 	UploadPhase  string     `json:"upload_phase,omitempty"`
+	// Script and InputBytes are what the wrapper said of the batch script and of what was brought to the job.
+	Script     *workprint.Text `json:"script,omitempty"`
+	InputBytes int64           `json:"input_bytes,omitempty"`
 }
 
 func (s Snapshot) stage() stage {
@@ -62,5 +66,9 @@ func (s Snapshot) merge(o Snapshot) Snapshot {
 	}
 	late.StateSeq, late.State, late.SlurmState, late.Reason = ended.StateSeq, ended.State, ended.SlurmState, ended.Reason
 	late.ExitCode, late.ExitSignal, late.Start, late.End = ended.ExitCode, ended.ExitSignal, ended.Start, ended.End
+	if late.Script == nil {
+		late.Script = early.Script
+	}
+	late.InputBytes = max(late.InputBytes, early.InputBytes)
 	return late
 }

@@ -4,57 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ergon-hpc/ergon/shared/sbatch"
 )
-
-func TestTheScriptIsFoundBehindTheOptions(t *testing.T) {
-	t.Parallel()
-	cases := map[string]string{
-		"job.sh":                   "job.sh",
-		"-n 4 job.sh -x arg":       "job.sh",
-		"-n4 job.sh":               "job.sh",
-		"-Hn 4 job.sh":             "job.sh",
-		"--ntasks 4 job.sh":        "job.sh",
-		"--ntasks=4 job.sh":        "job.sh",
-		"--nta 4 job.sh":           "job.sh", // ambiguous for us, and for getopt
-		"--exclusive job.sh":       "job.sh",
-		"--parsable -o out job.sh": "job.sh",
-		"--comment note job.sh":    "job.sh",
-		"--com note job.sh":        "job.sh",
-		"-- -odd.sh":               "-odd.sh",
-		"--wrap hostname":          "",
-		"-n 1 : -n 2 job.sh":       "job.sh",
-		"":                         "",
-		"--job-name":               "",
-		"-J":                       "",
-		"-":                        "-",
-	}
-	delete(cases, "--nta 4 job.sh")
-	for text, want := range cases {
-		t.Run(text, func(t *testing.T) {
-			t.Parallel()
-			args := strings.Fields(text)
-			c, got := parse(args), ""
-			if c.script >= 0 {
-				got = args[c.script]
-			}
-			if got != want {
-				t.Fatalf("got %q, want %q", got, want)
-			}
-		})
-	}
-}
-
-func TestCallsThatSubmitNothingAreKnown(t *testing.T) {
-	t.Parallel()
-	for _, text := range []string{"--test-only job.sh", "--help", "-h", "-V", "--version", "--usage", "--vers"} {
-		if parse(strings.Fields(text)).submits() {
-			t.Errorf("%q submits nothing", text)
-		}
-	}
-	if !parse([]string{"job.sh", "--help"}).submits() {
-		t.Error("arguments of the script are not ours")
-	}
-}
 
 func TestTheTagReplacesTheCommentThatCountsAndMovesNothingElse(t *testing.T) {
 	t.Parallel()
@@ -70,7 +22,7 @@ func TestTheTagReplacesTheCommentThatCountsAndMovesNothingElse(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := tagged(slices.Clone(c.args), parse(c.args), "T"); !slices.Equal(got, c.want) {
+			if got := tagged(slices.Clone(c.args), sbatch.Parse(c.args), "T"); !slices.Equal(got, c.want) {
 				t.Fatalf("got %q, want %q", got, c.want)
 			}
 		})
@@ -82,12 +34,12 @@ func FuzzTaggingKeepsEveryOtherWord(f *testing.F) {
 	f.Add("--comment")
 	f.Fuzz(func(t *testing.T, text string) {
 		args := strings.Split(text, "\x00")
-		line := parse(args)
+		line := sbatch.Parse(args)
 		got := tagged(slices.Clone(args), line, "T")
 		rest := slices.DeleteFunc(slices.Clone(got), func(w string) bool { return w == "--comment=T" })
 		want := slices.Clone(args)
-		if o, ok := line.last("comment"); ok {
-			want = slices.Delete(want, o.first, o.last+1)
+		if o, ok := line.Last("comment"); ok {
+			want = slices.Delete(want, o.First, o.Last+1)
 		}
 		want = slices.DeleteFunc(want, func(w string) bool { return w == "--comment=T" })
 		if !slices.Equal(rest, want) {

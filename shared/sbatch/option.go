@@ -1,6 +1,10 @@
-package submit
+// Package sbatch knows the options of sbatch and reads its arguments as it does.
+package sbatch
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The long options of sbatch (sbatch(1), 22.05 to 25.05), parted by whether they need a value, so that the script can be
 // found and abbreviations resolved as getopt_long(3) does. An option that is missing here can hide the script from us,
@@ -21,33 +25,33 @@ const (
 	shortWithValue = "aAbBcCdDeFGiJLmMnNopqStwx"
 )
 
-// option is one option of the command line, or the end of them.
-type option struct {
-	// name is the long name, or the letter.
-	name string
-	// value is what follows; has says whether anything does.
-	value string
-	has   bool
-	// first and last are the positions of the option's words in the arguments.
-	first, last int
+// Option is one option of the command line, or the end of them.
+type Option struct {
+	// Name is the long name, or the letter.
+	Name string
+	// Value is what follows; Has says whether anything does.
+	Value string
+	Has   bool
+	// First and Last are the positions of the option's words in the arguments.
+	First, Last int
 }
 
-// commandLine is what we understand of sbatch's arguments.
-type commandLine struct {
-	options []option
-	// script is the position of the script in the arguments, −1 when there is none.
-	script int
+// Line is what we understand of sbatch's arguments.
+type Line struct {
+	Options []Option
+	// Script is the position of the script in the arguments, −1 when there is none.
+	Script int
 }
 
-// parse reads arguments as sbatch does: options end at the first word that is none, or at "--".
-func parse(args []string) commandLine {
-	c := commandLine{script: -1}
+// Parse reads arguments as sbatch does: options end at the first word that is none, or at "--".
+func Parse(args []string) Line {
+	c := Line{Script: -1}
 	for i := 0; i < len(args); i++ {
 		word := args[i]
 		switch {
 		case word == "--":
 			if i+1 < len(args) {
-				c.script = i + 1
+				c.Script = i + 1
 			}
 			return c
 		case word == ":": // parts the components of a heterogeneous job
@@ -57,39 +61,39 @@ func parse(args []string) commandLine {
 		case len(word) > 1 && word[0] == '-':
 			i = c.short(args, i)
 		default:
-			c.script = i
+			c.Script = i
 			return c
 		}
 	}
 	return c
 }
 
-func (c *commandLine) long(args []string, i int) int {
+func (c *Line) long(args []string, i int) int {
 	name, value, has := strings.Cut(args[i][2:], "=")
-	o := option{name: resolve(name), value: value, has: has, first: i, last: i}
-	if !has && needsValue(o.name) && i+1 < len(args) {
+	o := Option{Name: resolve(name), Value: value, Has: has, First: i, Last: i}
+	if !has && NeedsValue(o.Name) && i+1 < len(args) {
 		i++
-		o.value, o.has, o.last = args[i], true, i
+		o.Value, o.Has, o.Last = args[i], true, i
 	}
-	c.options = append(c.options, o)
+	c.Options = append(c.Options, o)
 	return i
 }
 
 // short reads a cluster of letters; the first that needs a value takes the rest, or the next word.
-func (c *commandLine) short(args []string, i int) int {
+func (c *Line) short(args []string, i int) int {
 	word := args[i]
 	for k := 1; k < len(word); k++ {
-		o := option{name: word[k : k+1], first: i, last: i}
+		o := Option{Name: word[k : k+1], First: i, Last: i}
 		if strings.IndexByte(shortWithValue, word[k]) < 0 {
-			c.options = append(c.options, o)
+			c.Options = append(c.Options, o)
 			continue
 		}
-		o.has, o.value = true, word[k+1:]
-		if o.value == "" && i+1 < len(args) {
+		o.Has, o.Value = true, word[k+1:]
+		if o.Value == "" && i+1 < len(args) {
 			i++
-			o.value, o.last = args[i], i
+			o.Value, o.Last = args[i], i
 		}
-		c.options = append(c.options, o)
+		c.Options = append(c.Options, o)
 		break
 	}
 	return i
@@ -117,7 +121,8 @@ func resolve(name string) string {
 	return found
 }
 
-func needsValue(name string) bool {
+// NeedsValue says that the long option of this name takes a value that may be the next word.
+func NeedsValue(name string) bool {
 	for full := range strings.FieldsSeq(valueOptions) {
 		if full == name {
 			return true
@@ -126,24 +131,43 @@ func needsValue(name string) bool {
 	return false
 }
 
-// last gives the last option of one of the names, which is the one that counts.
-func (c commandLine) last(names ...string) (option, bool) {
-	for i := len(c.options) - 1; i >= 0; i-- {
+// Last gives the last option of one of the names, which is the one that counts.
+func (c Line) Last(names ...string) (Option, bool) {
+	for i := len(c.Options) - 1; i >= 0; i-- {
 		for _, n := range names {
-			if c.options[i].name == n {
-				return c.options[i], true
+			if c.Options[i].Name == n {
+				return c.Options[i], true
 			}
 		}
 	}
-	return option{}, false
+	return Option{}, false
 }
 
-func (c commandLine) has(names ...string) bool {
-	_, ok := c.last(names...)
+// Has says that one of these options is given.
+func (c Line) Has(names ...string) bool {
+	_, ok := c.Last(names...)
 	return ok
 }
 
-// submits says that this call can make a job.
-func (c commandLine) submits() bool {
-	return !c.has("test-only", "help", "h", "usage", "version", "V")
+// Submits says that this call can make a job.
+func (c Line) Submits() bool {
+	return !c.Has("test-only", "help", "h", "usage", "version", "V")
+}
+
+// Plain says that the long option of this name takes no value, or only one behind "=".
+func Plain(name string) bool {
+	return slices.Contains(strings.Fields(plainOptions), name)
+}
+
+// letters are the long names of letters whose option takes a value.
+var letters = map[byte]string{
+	'A': "account", 'a': "array", 'B': "extra-node-info", 'b': "begin", 'C': "constraint", 'c': "cpus-per-task", 'D': "chdir", 'd': "dependency",
+	'e': "error", 'F': "nodefile", 'G': "gpus", 'i': "input", 'J': "job-name", 'L': "licenses", 'M': "clusters", 'm': "distribution", 'N': "nodes",
+	'n': "ntasks", 'o': "output", 'p': "partition", 'q': "qos", 'S': "core-spec", 't': "time", 'w': "nodelist", 'x': "exclude",
+}
+
+// Long gives the long name of a letter whose option takes a value.
+func Long(letter byte) (name string, ok bool) {
+	name, ok = letters[letter]
+	return name, ok
 }

@@ -1,0 +1,105 @@
+package workprint
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/ergon-hpc/ergon/shared/jobkey"
+	"github.com/ergon-hpc/ergon/shared/mask"
+	"github.com/ergon-hpc/ergon/shared/sbatch"
+)
+
+// word carries a print in what is kept of a submit line (Word): --ergon-arguments=DIGEST:1,2.5
+const word = "--ergon-arguments="
+
+// Word is how the arguments are kept where the submit line is not.
+func (t Text) Word() string {
+	var b strings.Builder
+	b.WriteString(word + t.Digest)
+	for i, n := range t.Numbers {
+		b.WriteByte(":,"[min(i, 1)])
+		b.WriteString(strconv.FormatFloat(n, 'g', -1, 64))
+	}
+	return b.String()
+}
+
+// OfLine is the print of the arguments behind the script in sacct's SubmitLine, or of the command of --wrap; of a line of which
+// only the essence is kept it is what Word says. It is nil where the arguments are not known for certain: sacct joins words by
+// blanks and quotes nothing, so that a text among the options hides where the script stands.
+func OfLine(line string) *Text {
+	if strings.HasPrefix(line, "-") { // an essence names no program
+		return kept(line)
+	}
+	words := strings.Fields(line)
+	if len(words) == 0 || path.Base(words[0]) != "sbatch" || strings.HasSuffix(line, "+") { // sacct cut it
+		return nil
+	}
+	parsed := sbatch.Parse(words[1:])
+	if o, ok := parsed.Last("wrap"); ok {
+		return command(words[1+o.First:])
+	}
+	for _, o := range parsed.Options {
+		if !certain(o) {
+			return nil
+		}
+	}
+	if parsed.Script < 0 {
+		return Arguments("")
+	}
+	return Arguments(strings.Join(words[1:][parsed.Script+1:], " "))
+}
+
+// kept reads the word again.
+func kept(line string) *Text {
+	at := strings.LastIndex(line, word)
+	if at < 0 || at > 0 && line[at-1] != ' ' {
+		return nil
+	}
+	digest, list, some := strings.Cut(line[at+len(word):], ":")
+	t := &Text{Digest: digest}
+	for some && list != "" {
+		var text string
+		text, list, _ = strings.Cut(list, ",")
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil
+		}
+		t.Numbers = append(t.Numbers, n)
+	}
+	if !t.Valid() {
+		return nil
+	}
+	return t
+}
+
+// certain says that an option ends where it seems to: not one that holds a free text, and not one that is not known.
+func certain(o sbatch.Option) bool {
+	switch o.Name {
+	case "comment":
+		_, own, err := jobkey.ParseTag(o.Value)
+		return err == nil && own == ""
+	case "export":
+		return !strings.Contains(o.Value, "=") && !strings.Contains(o.Value, mask.Masked)
+	case "extra":
+		return false
+	}
+	return len(o.Name) == 1 || sbatch.NeedsValue(o.Name) || sbatch.Plain(o.Name)
+}
+
+// command is the print of what follows --wrap. Options of sbatch may stand behind the command: their numbers are none of its.
+func command(words []string) *Text {
+	text := strings.Join(words, " ")
+	text, found := strings.CutPrefix(text, "--wrap")
+	if !found {
+		return nil // abbreviated
+	}
+	t := Arguments(strings.TrimPrefix(text, "="))
+	for _, w := range words[1:] {
+		name, _, _ := strings.Cut(strings.TrimPrefix(w, "--"), "=")
+		if strings.HasPrefix(w, "--") && (sbatch.NeedsValue(name) || sbatch.Plain(name)) {
+			t.Numbers = nil
+		}
+	}
+	return t
+}

@@ -1,0 +1,135 @@
+package workprint_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ergon-hpc/ergon/shared/workprint"
+)
+
+func TestScriptsOfOneWorkDifferInNumbersCommentsAndDirectives(t *testing.T) {
+	one := workprint.Script("#!/bin/bash\n#SBATCH --mem=4G\n#ERGON inputs=a\n# a remark\n./fit --size 10 --eps 1e-3\n")
+	two := workprint.Script("#!/bin/bash\n#SBATCH --mem=64G\n#SBATCH -c 8\n\n  ./fit --size 200 --eps 0.5  \r\n")
+	if one.Digest != two.Digest || !slices.Equal(one.Numbers, []float64{10, 1e-3}) || !slices.Equal(two.Numbers, []float64{200, 0.5}) {
+		t.Errorf("%+v, %+v", one, two)
+	}
+	if other := workprint.Script("#!/bin/bash\n./other --size 10 --eps 1e-3\n"); other.Digest == one.Digest {
+		t.Error("another program is other work")
+	}
+	if workprint.Script("# nothing\n\n") != nil || workprint.Script(strings.Repeat("x", workprint.MaxScript+1)) != nil {
+		t.Error("an empty script, and one that is too large, are not known")
+	}
+}
+
+func TestNumbersThatStandAlone(t *testing.T) {
+	for text, want := range map[string][]float64{
+		"--size=10 20":            {10, 20},
+		"-n8 --x=-5":              {8, 5},
+		"10G 1.5k 3e2 2E-1":       {10, 1.5, 300, 0.2},
+		"x86_64 sha256 a.7 v2":    {},
+		"in/17/b run-3":           {17, 3},
+		"3f2a9c1d 00ff00ff":       {},
+		"12345678 123456789e1":    {12345678, 1234567890},
+		"1e999":                   {},
+		"größe5 5größe":           {},
+		"1.2.3":                   {1.2},
+		"--passphrase=4711 --k=1": {1},
+	} {
+		if got := workprint.Arguments(text).Numbers; !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if n := len(workprint.Arguments(strings.Repeat("1 ", 1000)).Numbers); n != workprint.MaxNumbers {
+		t.Errorf("%d numbers", n)
+	}
+}
+
+func TestASecretLeavesNoTraceInAPrint(t *testing.T) {
+	for _, with := range []func(string) *workprint.Text{
+		func(s string) *workprint.Text { return workprint.Arguments("--passphrase=" + s + " 5") },
+		func(s string) *workprint.Text {
+			return workprint.Script("#!/bin/sh\nexport API_TOKEN=" + s + "\nrun 5\n")
+		},
+	} {
+		a, b := with("hunter2"), with("tulip")
+		if a.Digest != b.Digest || !slices.Equal(a.Numbers, b.Numbers) {
+			t.Errorf("%+v, %+v", a, b)
+		}
+	}
+}
+
+const tag = "--comment=ergon1:0198c0de-0000-7000-8000-000000000001"
+
+func TestArgumentsAreFoundBehindTheScript(t *testing.T) {
+	want := workprint.Arguments("in.dat --size 10")
+	for _, line := range []string{
+		"sbatch job.sh in.dat --size 10", "/usr/bin/sbatch -n4 --mem=2G -J fit job.sh in.dat --size 10", "sbatch " + tag + " --exclusive job.sh  in.dat --size  10",
+		"sbatch --export=ALL job.sh in.dat --size 10", "sbatch --export NONE -c 2 job.sh in.dat --size 10",
+	} {
+		if got := workprint.OfLine(line); got == nil || got.Digest != want.Digest || !slices.Equal(got.Numbers, want.Numbers) {
+			t.Errorf("%q: %+v", line, got)
+		}
+	}
+	if got := workprint.OfLine("sbatch job.sh"); got == nil || !got.Empty() {
+		t.Errorf("no arguments are known to be none: %+v", got)
+	}
+	if workprint.Arguments("x").Empty() {
+		t.Error("an argument is one")
+	}
+}
+
+func TestArgumentsThatAreNotCertainAreNotKnown(t *testing.T) {
+	for _, line := range []string{
+		"", "srun -n 4 job.sh 5", "sbatch --comment=a job.sh 5", "sbatch " + tag + "|my own job.sh 5", "sbatch --export=ALL,A=b c job.sh 5",
+		"sbatch --export=*** job.sh 5", "sbatch --extra x job.sh 5", "sbatch --future x job.sh 5", "sbatch job.sh 1 2 3+", "sbatch --wra hostname",
+	} {
+		if got := workprint.OfLine(line); got != nil {
+			t.Errorf("%q: %+v", line, got)
+		}
+	}
+}
+
+func TestTheCommandOfWrapHasAPrint(t *testing.T) {
+	a, b := workprint.OfLine("sbatch --mem=4G --wrap=python fit.py --lr 0.1"), workprint.OfLine("sbatch --wrap python fit.py --lr 0.25")
+	if a.Digest != b.Digest || !slices.Equal(a.Numbers, []float64{0.1}) || !slices.Equal(b.Numbers, []float64{0.25}) {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	if c := workprint.OfLine("sbatch --wrap=python fit.py --lr 0.1 --mem=4G"); c == nil || c.Numbers != nil {
+		t.Errorf("4 is no number of the command: %+v", c)
+	}
+}
+
+func FuzzOfLine(f *testing.F) {
+	f.Add("sbatch --mem=4G job.sh in.dat --size 10")
+	f.Add("sbatch --wrap=python fit.py --lr 0.1 --passphrase=x")
+	f.Add("-c --ergon-arguments=e3b0c44298fc1c149afbf4c8996fb924:1,2.5")
+	f.Fuzz(func(t *testing.T, line string) {
+		got := workprint.OfLine(line)
+		if got == nil {
+			return
+		}
+		if !got.Valid() {
+			t.Fatalf("%q: %+v", line, got)
+		}
+		again := workprint.OfLine("-c " + got.Word())
+		if again == nil || again.Digest != got.Digest || !slices.Equal(again.Numbers, got.Numbers) {
+			t.Fatalf("%q: %+v is kept as %q and read as %+v", line, got, got.Word(), again)
+		}
+	})
+}
+
+func TestWhatOthersSendIsLookedAt(t *testing.T) {
+	good := workprint.Arguments("5")
+	for name, bad := range map[string]workprint.Text{
+		"empty": {}, "short": {Digest: good.Digest[1:]}, "capitals": {Digest: strings.ToUpper("ab" + good.Digest[2:])},
+		"many": {Digest: good.Digest, Numbers: make([]float64, workprint.MaxNumbers+1)}, "negative": {Digest: good.Digest, Numbers: []float64{-1}},
+	} {
+		if bad.Valid() {
+			t.Errorf("%s: %+v", name, bad)
+		}
+	}
+	if !good.Valid() {
+		t.Error(good)
+	}
+}
