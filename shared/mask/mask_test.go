@@ -76,7 +76,7 @@ func FuzzText(f *testing.F) {
 
 func TestTheEssenceAnswersWhatTheAnalysisAsks(t *testing.T) {
 	for in, want := range map[string]string{
-		"sbatch -c4 --ntasks=3 job.sh secret": "-c --ntasks", "sbatch job.sh": "", "srun --exclusive=user -n 8 a.out": "--exclusive -n",
+		"sbatch -c4 --ntasks=3 job.sh secret": "-c --ntasks", "sbatch job.sh": "", "-c --ergon-arguments=e3b0c44298fc1c149afbf4c8996fb924:7": "-c", "srun --exclusive=user -n 8 a.out": "--exclusive -n",
 	} {
 		if got := Essence(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
