@@ -106,13 +106,13 @@ func rest(x, y []float64, a, b float64) (over, between float64) {
 func (f *fit) chance(candidates int) float64 {
 	x, y := thin(f.x), thin(f.y)
 	a, b := line(x, y)
-	_, real := rest(x, y, a, b)
+	_, actual := rest(x, y, a, b)
 	deals, as := dealsPer*candidates, 1
 	random := rand.New(rand.NewPCG(uint64(len(x)), 1)) //nolint:gosec // no secret: the same answer each time
 	for range deals {
 		random.Shuffle(len(y), func(i, j int) { y[i], y[j] = y[j], y[i] })
 		a, b = line(x, y)
-		if _, between := rest(x, y, a, b); between <= real*(1+1e-9) {
+		if _, between := rest(x, y, a, b); between <= actual*(1+1e-9) {
 			as++
 		}
 	}

@@ -181,20 +181,25 @@ func (a asked) recommend(item Item, t Target, of choice, runs []run) Item {
 		return item
 	}
 	item.Directive = a.directive(t, item.Recommended)
-	item.Why = fmt.Sprintf("The largest of %d runs took %s of %s; %s leaves a margin of %.0f %%.",
-		item.Runs, a.text(item.Largest), a.text(item.Current), a.text(item.Recommended), 100*(item.Recommended/item.Largest-1))
-	if item.Explained != "" {
-		item.Why = fmt.Sprintf("What %d runs took follows %s: with this job's the largest would take %s of %s; %s leaves a margin of %.0f %%.",
-			item.Runs, item.Explained, a.text(item.Largest), a.text(item.Current), a.text(item.Recommended), 100*(item.Recommended/item.Largest-1))
-	}
-	if item.Outlying > 0 {
-		item.Why += " No run had these numbers, so the margin is wide."
-	}
-	if item.Largest == 0 {
-		item.Why = fmt.Sprintf("None of %d runs used any of %s.", item.Runs, a.text(item.Current))
-	}
+	item.Why = a.changeWhy(item)
 	item.RiskText = fmt.Sprintf("About %.0f %% of such runs are larger than all %d before, without the margin: %s.", 100*item.Risk, item.Runs, a.risk)
 	return item
+}
+
+// changeWhy says what a change rests on.
+func (a asked) changeWhy(item Item) string {
+	if item.Largest == 0 {
+		return fmt.Sprintf("None of %d runs used any of %s.", item.Runs, a.text(item.Current))
+	}
+	why := fmt.Sprintf("The largest of %d runs took", item.Runs)
+	if item.Explained != "" {
+		why = fmt.Sprintf("What %d runs took follows %s: with this job's the largest would take", item.Runs, item.Explained)
+	}
+	why += fmt.Sprintf(" %s of %s; %s leaves a margin of %.0f %%.", a.text(item.Largest), a.text(item.Current), a.text(item.Recommended), 100*(item.Recommended/item.Largest-1))
+	if item.Outlying > 0 {
+		why += " No run had these numbers, so the margin is wide."
+	}
+	return why
 }
 
 // believed: the runs that came near what is asked for are such that more may be asked from them.

@@ -108,8 +108,8 @@ func TimeLimit(text string) (seconds float64, ok bool) {
 
 // With is the target with the arguments that its script is going to get.
 func (t Target) With(arguments []string) Target {
-	print := workprint.Arguments(strings.Join(arguments, " "))
-	t.Arguments, t.ArgumentNumbers = print.Digest, print.Numbers
+	text := workprint.Arguments(strings.Join(arguments, " "))
+	t.Arguments, t.ArgumentNumbers = text.Digest, text.Numbers
 	return t
 }
 

@@ -10,8 +10,8 @@ import (
 
 func TestOfASubmitLineOnlyThePrintOfItsArgumentsIsKept(t *testing.T) {
 	kept := essence("sbatch -n 4 --mem=2G job.sh in.dat --passphrase=hunter2 7")
-	if print := workprint.OfLine(kept); print == nil || !slices.Equal(print.Numbers, []float64{7}) || print.Digest != workprint.Arguments("in.dat --passphrase=other 8").Digest {
-		t.Errorf("%q: %+v", kept, print)
+	if text := workprint.OfLine(kept); text == nil || !slices.Equal(text.Numbers, []float64{7}) || text.Digest != workprint.Arguments("in.dat --passphrase=other 8").Digest {
+		t.Errorf("%q: %+v", kept, text)
 	}
 	if strings.ContainsAny(kept, "./") || strings.Contains(kept, "hunter") || !strings.HasPrefix(kept, "-n --ergon-arguments=") {
 		t.Errorf("kept %q", kept)

@@ -41,8 +41,8 @@ func maskComment(text string) string {
 // essence is what is kept of a submit line.
 func essence(line string) string {
 	kept := mask.Essence(line)
-	if print := workprint.OfLine(line); print != nil {
-		kept = strings.TrimPrefix(kept+" "+print.Word(), " ")
+	if arguments := workprint.OfLine(line); arguments != nil {
+		kept = strings.TrimPrefix(kept+" "+arguments.Word(), " ")
 	}
 	return kept
 }
