@@ -155,7 +155,13 @@ func (p *Person) Mkdir(t testing.TB) string {
 func (p *Person) Sbatch(t testing.TB, script string, options ...string) string {
 	t.Helper()
 	path := p.Write(t, fmt.Sprintf("job-%s.sh", rand.Text()[:8]), script, 0o755)
-	out := p.Must(t, append(append([]string{"ergon", "sbatch", "--parsable"}, options...), path)...)
+	return p.SbatchFile(t, append(options, path)...)
+}
+
+// SbatchFile is Sbatch with options, a script that is there, and its arguments.
+func (p *Person) SbatchFile(t testing.TB, args ...string) string {
+	t.Helper()
+	out := p.Must(t, append([]string{"ergon", "sbatch", "--parsable"}, args...)...)
 	id, _, _ := strings.Cut(strings.TrimSpace(out), ";")
 	return id
 }

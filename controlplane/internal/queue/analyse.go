@@ -12,6 +12,7 @@ import (
 
 // Analyser is the work: package insight.
 type Analyser interface {
+	// Due lists jobs whose rows, samples, profiles or script have changed since their report.
 	Due(ctx context.Context, limit int) ([]uuid.UUID, error)
 	Analyse(ctx context.Context, id uuid.UUID) error
 	// Recover makes due what was missed by a crash. It is called at the start and then rarely.
