@@ -19,6 +19,8 @@ import (
 
 // Store appends and reads rows; it has no way to change one.
 type Store interface {
+	// Atomically runs fn in one transaction that whatever uses its context is part of.
+	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
 	// AppendAudit inserts the row and moves the head of its chain, in one transaction.
 	AppendAudit(ctx context.Context, r Row, head Head) error
 	// AuditChain gives a chain's rows in order, at most limit, after the sequence number.
@@ -89,11 +91,54 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	return l.append(ctx, row)
 }
 
+// RecordWith does an act and writes its event in one transaction: afterwards both are there, or neither. act must use the
+// context that it gets and must not record anything itself, for the log is held while it acts: keep it as short as a transaction.
+// An error of act comes back as it is. After one of the commit nobody knows whether both are there. A caller that goes away
+// before that undoes both.
+func (l *Log) RecordWith(ctx context.Context, e Event, act func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	row, err := l.row(ctx, e)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.noteHeads(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	row = l.next(row)
+	var undone error
+	err = l.store.Atomically(ctx, func(ctx context.Context) error {
+		if undone = act(ctx); undone != nil {
+			return undone
+		}
+		if err := l.store.AppendAudit(ctx, row, l.vault.head(row)); err != nil {
+			undone = fmt.Errorf("writing the audit row: %w", err)
+		}
+		return undone
+	})
+	if undone != nil {
+		return undone // and the row is not there: the chain goes on
+	}
+	return l.advance(row, err)
+}
+
 func (l *Log) append(ctx context.Context, row Row) error {
+	row = l.next(row)
+	return l.advance(row, l.store.AppendAudit(ctx, row, l.vault.head(row)))
+}
+
+// next gives a row its place at the end of the chain.
+func (l *Log) next(row Row) Row {
 	row.Chain, row.Seq, row.PrevHash, row.Version = l.chain, l.seq+1, l.prev, rowVersion
 	row.Hash = row.digest()
-	head := l.vault.head(row)
-	if err := l.store.AppendAudit(ctx, row, head); err != nil {
+	return row
+}
+
+// advance makes a row that was written the end of the chain, or begins another when it is not known whether it was.
+func (l *Log) advance(row Row, err error) error {
+	if err != nil {
 		l.chain, l.seq, l.prev = uuid.NewString(), 0, ""
 		return fmt.Errorf("writing the audit row: %w", err)
 	}

@@ -115,8 +115,8 @@ func (s *Store) TouchAgent(ctx context.Context, id string, t identity.Touch) err
 }
 
 // ReplaceAgentKey stores another public key.
-func (s *Store) ReplaceAgentKey(ctx context.Context, id, publicKey string, now time.Time) error {
-	return wantRow(s.q(ctx).Model(&agentRow{}).Where("id = ? AND revoked_at IS NULL", id).
+func (s *Store) ReplaceAgentKey(ctx context.Context, id, was, publicKey string, now time.Time) error {
+	return wantRow(s.q(ctx).Model(&agentRow{}).Where("id = ? AND public_key = ? AND revoked_at IS NULL", id, was).
 		Updates(map[string]any{"public_key": publicKey, "key_changed_at": At(now)}))
 }
 

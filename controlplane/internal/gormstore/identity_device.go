@@ -66,19 +66,18 @@ const (
 	pollSlack   = time.Second
 )
 
-// PollDevice uses an approved grant up, or says why not. See identity.DeviceStore.
+// PollDevice says how a grant stands. See identity.DeviceStore.
 func (s *Store) PollDevice(ctx context.Context, hash string, now time.Time) (identity.DevicePoll, error) {
 	var out identity.DevicePoll
 	err := s.Tx(ctx, func(tx *gorm.DB) error {
-		var used []deviceRow
-		err := tx.Raw(`UPDATE device_grants SET state = ?, polled_at = ? WHERE device_hash = ? AND state = ? AND exp > ?
-			AND EXISTS (SELECT 1 FROM users u WHERE u.id = device_grants.user_id AND u.disabled_at IS NULL)
-			RETURNING user_id, auth_at`, string(identity.DeviceUsed), At(now), hash, string(identity.DeviceApproved), At(now)).Scan(&used).Error
+		var done []deviceRow
+		err := tx.Where("device_hash = ? AND state = ? AND exp > ?", hash, string(identity.DeviceApproved), At(now)).
+			Where("EXISTS (SELECT 1 FROM users u WHERE u.id = device_grants.user_id AND u.disabled_at IS NULL)").Find(&done).Error
 		if err != nil {
 			return err
 		}
-		if len(used) == 1 {
-			out = identity.DevicePoll{Outcome: identity.DevicePollDone, UserID: *used[0].UserID, AuthAt: used[0].AuthAt.Time()}
+		if len(done) == 1 {
+			out = identity.DevicePoll{Outcome: identity.DevicePollDone, UserID: *done[0].UserID, AuthAt: done[0].AuthAt.Time()}
 			return nil
 		}
 		out.Outcome, err = judgePoll(tx, hash, now)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/identity"
 	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
@@ -46,14 +47,65 @@ func newSessionRow(n identity.Session) sessionRow {
 	return r
 }
 
-// StartSession stores a session with its first refresh token.
-func (s *Store) StartSession(ctx context.Context, session identity.Session, first identity.RefreshToken) error {
+// lockUser makes the transactions that end what an account acts by, and those that begin it (holdUser), wait for one another.
+// SQLite has one writer anyway.
+func lockUser(tx *gorm.DB, userID string) error {
+	return tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Select("id").Find(&userRow{}, "id = ?", userID).Error
+}
+
+// holdUser keeps lockUser waiting until this transaction ends; not found when the account is disabled, or has another password
+// than pwHash where that is not empty.
+func holdUser(tx *gorm.DB, userID, pwHash string) error {
+	q := tx.Clauses(clause.Locking{Strength: "SHARE"}).Select("id").Where("id = ? AND disabled_at IS NULL", userID)
+	if pwHash != "" {
+		q = q.Where("pw_hash = ?", pwHash)
+	}
+	return q.Take(&userRow{}).Error
+}
+
+// stillStands looks at what a login rests on once nobody can take it away any more, and uses up what works once.
+func stillStands(tx *gorm.DB, n identity.Session, on identity.Ground) error {
+	if err := holdUser(tx, n.UserID, on.PWHash); err != nil {
+		return err
+	}
+	if on.Subject != "" {
+		if err := tx.Take(&subjectRow{}, "issuer = ? AND subject = ? AND user_id = ?", on.Issuer, on.Subject, n.UserID).Error; err != nil {
+			return err
+		}
+	}
+	if on.Device == "" {
+		return nil
+	}
+	return wantRow(tx.Model(&deviceRow{}).Where("device_hash = ? AND user_id = ? AND state = ? AND exp > ?",
+		on.Device, n.UserID, string(identity.DeviceApproved), At(n.CreatedAt)).
+		Updates(map[string]any{"state": string(identity.DeviceUsed), "polled_at": At(n.CreatedAt)}))
+}
+
+// StartSession stores a session with its first refresh token, if what it rests on still stands.
+func (s *Store) StartSession(ctx context.Context, session identity.Session, first identity.RefreshToken, on identity.Ground) error {
 	row := newSessionRow(session)
 	return s.Tx(ctx, func(tx *gorm.DB) error {
+		if err := stillStands(tx, session, on); err != nil {
+			return err
+		}
 		if err := tx.Create(&row).Error; err != nil {
 			return err
 		}
 		return tx.Create(newRefreshRow(row.ID, row.UserID, first, session.CreatedAt)).Error
+	})
+}
+
+// HoldSession keeps a session from being ended until the transaction of the context ends.
+func (s *Store) HoldSession(ctx context.Context, sessionID string) error {
+	return s.Tx(ctx, func(tx *gorm.DB) error {
+		var r sessionRow
+		if err := tx.Select("user_id").Take(&r, "id = ?", sessionID).Error; err != nil {
+			return err
+		}
+		if err := holdUser(tx, r.UserID, ""); err != nil {
+			return err
+		}
+		return tx.Select("id").Take(&sessionRow{}, "id = ? AND revoked_at IS NULL", sessionID).Error
 	})
 }
 
@@ -112,6 +164,9 @@ func (s *Store) RevokeSessions(ctx context.Context, f identity.SessionFilter, no
 }
 
 func revokeSessions(tx *gorm.DB, f identity.SessionFilter, now time.Time) (int64, error) {
+	if err := lockUser(tx, f.UserID); err != nil {
+		return 0, err
+	}
 	restrict := func(q *gorm.DB, column string) *gorm.DB {
 		q = q.Where("user_id = ?", f.UserID)
 		if f.Only != "" {

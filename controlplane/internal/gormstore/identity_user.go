@@ -89,13 +89,21 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change identity.UserC
 	if len(set) == 0 {
 		return nil
 	}
-	return wantRow(s.q(ctx).Model(&userRow{}).Where("id = ?", id).Updates(set))
+	q := s.q(ctx).Model(&userRow{}).Where("id = ?", id)
+	if change.WasPWHash != "" {
+		q = q.Where("pw_hash = ?", change.WasPWHash)
+	}
+	return wantRow(q.Updates(set))
 }
 
 // ReplacePassword stores a hash and ends the sessions and enrolments of before.
 func (s *Store) ReplacePassword(ctx context.Context, c identity.PasswordChange) error {
 	return s.Tx(ctx, func(tx *gorm.DB) error {
-		if err := wantRow(tx.Model(&userRow{}).Where("id = ?", c.UserID).Update("pw_hash", c.Hash)); err != nil {
+		q := tx.Model(&userRow{}).Where("id = ?", c.UserID)
+		if c.Was != "" {
+			q = q.Where("pw_hash = ?", c.Was)
+		}
+		if err := wantRow(q.Update("pw_hash", c.Hash)); err != nil {
 			return err
 		}
 		if err := voidEnrolments(tx, c.UserID, c.Now); err != nil {

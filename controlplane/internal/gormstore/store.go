@@ -88,12 +88,35 @@ func (s *Store) Ping(ctx context.Context) error { return s.sql.PingContext(ctx) 
 // Close closes the pool.
 func (s *Store) Close() error { return s.sql.Close() }
 
-// q is the session for a single statement outside a transaction.
-func (s *Store) q(ctx context.Context) *gorm.DB { return s.db.WithContext(ctx) }
+type joinedKey struct{}
 
-// Tx runs fn in one transaction and commits when it returns nil. Not to be nested: the inner one would wait for the
-// outer. Keep it short: on SQLite every other transaction waits. The error leaves mapped (see mapErr).
+// joined is the transaction of Atomically that the context belongs to; nil outside of one.
+func joined(ctx context.Context) *gorm.DB {
+	tx, _ := ctx.Value(joinedKey{}).(*gorm.DB)
+	return tx
+}
+
+// Atomically runs fn in one transaction: what this store does with the context that fn gets is part of it, and all of that is
+// undone when fn fails. Only that context may be used in fn: with the outer one SQLite waits for itself.
+func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
+	return s.Tx(ctx, func(tx *gorm.DB) error { return fn(context.WithValue(ctx, joinedKey{}, tx)) })
+}
+
+// q is the session for a single statement, outside a transaction or in the one that the context belongs to.
+func (s *Store) q(ctx context.Context) *gorm.DB {
+	if tx := joined(ctx); tx != nil {
+		return tx.WithContext(ctx)
+	}
+	return s.db.WithContext(ctx)
+}
+
+// Tx runs fn in one transaction and commits when it returns nil; in Atomically it is a part of that one, undone by itself when
+// it fails. Otherwise not to be nested: the inner one would wait for the outer. Keep it short: on SQLite every other transaction
+// waits. The error leaves mapped (see mapErr).
 func (s *Store) Tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if tx := joined(ctx); tx != nil {
+		return mapErr(tx.WithContext(ctx).Transaction(fn)) // a savepoint
+	}
 	if s.dialect == SQLite {
 		select {
 		case s.writer <- struct{}{}:

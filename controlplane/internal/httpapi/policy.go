@@ -183,10 +183,11 @@ type Access struct {
 	ID, Method, Path       string
 	TokenScope, AgentScope principal.Scope
 	Owned                  bool
+	Signs                  bool // counts against the exact limit of presigning
 }
 
 // AccessOf finds the row of an operation; ok is false when there is none.
 func AccessOf(operationID string) (a Access, ok bool) {
 	p, ok := policyOf(operationID)
-	return Access{ID: operationID, TokenScope: p.token, AgentScope: p.agent, Owned: p.owned}, ok
+	return Access{ID: operationID, TokenScope: p.token, AgentScope: p.agent, Owned: p.owned, Signs: p.presign}, ok
 }

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,18 +32,19 @@ func (s *Service) Register(ctx context.Context, c Credentials) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if s.cfg.Registration == "invite" {
-		err = s.st.Enrolments.RedeemInvitation(ctx, digest(c.Invitation), s.now(), u)
-		if apperr.Is(err, apperr.NotFound) {
-			err = apperr.New(apperr.Forbidden, "the invitation is not valid any more").WithHint("ask for a new one")
+	err = s.act(ctx, audit.Event{Actor: u.ID, Action: "user.register", Subject: u.ID}, func(ctx context.Context) error {
+		if s.cfg.Registration != "invite" {
+			return s.st.Users.InsertUser(ctx, u)
 		}
-	} else {
-		err = s.st.Users.InsertUser(ctx, u)
+		return s.st.Enrolments.RedeemInvitation(ctx, digest(c.Invitation), s.now(), u)
+	})
+	if apperr.Is(err, apperr.NotFound) {
+		err = apperr.New(apperr.Forbidden, "the invitation is not valid any more").WithHint("ask for a new one")
 	}
 	if err != nil {
 		return User{}, taken(err)
 	}
-	return u, s.audit.Record(ctx, audit.Event{Actor: u.ID, Action: "user.register", Subject: u.ID, Outcome: audit.OK})
+	return u, nil
 }
 
 func taken(err error) error {
@@ -71,34 +71,51 @@ func (s *Service) newUser(ctx context.Context, name, password string, role princ
 var errCredentials = apperr.New(apperr.InvalidCredentials, "the name or the password is wrong")
 
 // Login proves a password and begins a session. An unknown name, a disabled account and a wrong password look and cost the same.
-func (s *Service) Login(ctx context.Context, c Credentials) (TokenPair, error) {
-	u, err := s.login(ctx, c)
-	if err != nil {
-		return TokenPair{}, err
-	}
-	return s.begin(ctx, u, proof{Method: principal.MethodPassword, At: s.now()})
+func (s *Service) Login(ctx context.Context, c Credentials) (pair TokenPair, err error) {
+	err = s.login(ctx, c, func(u User, on Ground) error {
+		pair, err = s.begin(ctx, u, proof{Method: principal.MethodPassword, At: s.now(), On: on})
+		return err
+	})
+	return pair, err
 }
 
-// login proves a password within the limits of address and account.
-func (s *Service) login(ctx context.Context, c Credentials) (User, error) {
+// login proves a password within the limits of address and account, and begins what it is good for.
+func (s *Service) login(ctx context.Context, c Credentials, begin func(User, Ground) error) error {
 	if err := s.admit(ctx); err != nil {
-		return User{}, err
+		return err
 	}
 	if err := s.reserve(ctx, c.Username); err != nil {
-		return User{}, err
+		return err
 	}
-	u, err := s.prove(ctx, c)
+	u, err := s.proveAndBegin(ctx, c, begin)
+	if overtaken(err) { // the password was changed meanwhile, or another login hashed it anew
+		u, err = s.proveAndBegin(ctx, c, begin)
+	}
+	if overtaken(err) {
+		err = errCredentials
+	}
 	if apperr.Is(err, apperr.InvalidCredentials) {
 		s.recordFailure(ctx, audit.Event{Actor: u.ID, Action: "session.login", Subject: u.ID}, err)
 	}
 	if err != nil {
-		return User{}, err
+		return err
 	}
 	if err := s.st.Throttle.ForgetAttempts(ctx, s.names.of(c.Username)); err != nil {
-		return User{}, fmt.Errorf("forgetting failed attempts: %w", err)
+		return fmt.Errorf("forgetting failed attempts: %w", err)
 	}
-	return u, nil
+	return nil
 }
+
+func (s *Service) proveAndBegin(ctx context.Context, c Credentials, begin func(User, Ground) error) (User, error) {
+	u, err := s.prove(ctx, c)
+	if err != nil {
+		return u, err
+	}
+	return u, begin(u, Ground{PWHash: u.PWHash})
+}
+
+// overtaken: what was proven did not stand any more when the session was to be stored.
+func overtaken(err error) bool { return apperr.Is(err, apperr.NotFound) }
 
 // prove finds the account and compares the password. The user comes back with InvalidCredentials too, for the audit.
 func (s *Service) prove(ctx context.Context, c Credentials) (User, error) {
@@ -114,26 +131,32 @@ func (s *Service) prove(ctx context.Context, c Credentials) (User, error) {
 		return u, errCredentials
 	}
 	if stale {
-		s.rehash(ctx, u, c.Password)
+		u.PWHash = s.rehash(ctx, u, c.Password)
 	}
 	return u, nil
 }
 
-// rehash stores the password under today's parameters. The login goes on when that fails: the next one tries again.
-func (s *Service) rehash(ctx context.Context, u User, password string) {
+// rehash stores the password under today's parameters, unless it was replaced since it was compared, and gives the hash that
+// counts as far as it is known. The login goes on when that fails: the next one tries again.
+func (s *Service) rehash(ctx context.Context, u User, password string) string {
 	hash, err := s.hasher.Hash(ctx, password)
 	if err == nil {
-		err = s.st.Users.UpdateUser(ctx, u.ID, UserChange{PWHash: &hash})
+		err = s.st.Users.UpdateUser(ctx, u.ID, UserChange{PWHash: &hash, WasPWHash: u.PWHash})
 	}
-	if err != nil {
+	if err == nil {
+		return hash
+	}
+	if !apperr.Is(err, apperr.NotFound) {
 		s.log.WarnContext(ctx, "a password could not be hashed again", "user", u.ID, "error", err)
 	}
+	return u.PWHash
 }
 
-// proof says how and when somebody proved who they are.
+// proof says how and when somebody proved who they are, and what has to stand still when the session is stored.
 type proof struct {
 	Method principal.Method
 	At     time.Time
+	On     Ground
 }
 
 // begin starts a session with its first pair of tokens.
@@ -143,22 +166,30 @@ func (s *Service) begin(ctx context.Context, u User, by proof) (TokenPair, error
 	if err != nil {
 		return TokenPair{}, err
 	}
-	if err := s.startSession(ctx, Session{ID: sid.String(), UserID: u.ID, Method: by.Method, AuthAt: by.At}, first, s.cfg.RefreshTTL); err != nil {
+	if err := s.startSession(ctx, Session{ID: sid.String(), UserID: u.ID, Method: by.Method, AuthAt: by.At}, opener{first, s.cfg.RefreshTTL}, by.On); err != nil {
 		return TokenPair{}, err
 	}
 	return s.pair(u.ID, sid.String(), first)
 }
 
-// startSession stores a session that begins now, with the token that opens it for so long, and audits the login.
-func (s *Service) startSession(ctx context.Context, row Session, first string, life time.Duration) error {
+// opener is the token that opens a session, and for how long.
+type opener struct {
+	token string
+	life  time.Duration
+}
+
+// startSession stores a session that begins now and audits the login. overtaken says of its error that on stands no more.
+func (s *Service) startSession(ctx context.Context, row Session, by opener, on Ground) error {
 	now := s.now()
 	row.UserAgent, row.LastUsedAt, row.CreatedAt = principal.OriginFrom(ctx).UserAgent, now, now
-	if err := s.st.Sessions.StartSession(ctx, row, RefreshToken{JTI: digest(first), Exp: now.Add(life)}); err != nil {
+	e := audit.Event{Actor: row.UserID, Action: "session.login", Subject: row.ID, Detail: map[string]string{"method": string(row.Method)}}
+	err := s.act(ctx, e, func(ctx context.Context) error {
+		return s.st.Sessions.StartSession(ctx, row, RefreshToken{JTI: digest(by.token), Exp: now.Add(by.life)}, on)
+	})
+	if err != nil {
 		return fmt.Errorf("storing the session: %w", err)
 	}
-	return s.audit.Record(ctx, audit.Event{
-		Actor: row.UserID, Action: "session.login", Subject: row.ID, Outcome: audit.OK, Detail: map[string]string{"method": string(row.Method)},
-	})
+	return nil
 }
 
 func (s *Service) pair(userID, sessionID, refresh string) (TokenPair, error) {
@@ -236,29 +267,34 @@ func (s *Service) ChangePassword(ctx context.Context, oldPassword, newPassword s
 	if err := s.reserve(ctx, u.Username); err != nil {
 		return err
 	}
-	if _, err := s.prove(ctx, Credentials{Username: u.Username, Password: oldPassword}); err != nil {
-		if apperr.Is(err, apperr.InvalidCredentials) {
-			err = apperr.New(apperr.Forbidden, "the old password is wrong")
-			s.recordFailure(ctx, audit.Event{Action: "user.password", Subject: u.ID}, err)
-		}
+	u, err = s.prove(ctx, Credentials{Username: u.Username, Password: oldPassword})
+	if err == nil {
+		err = s.replaceProven(ctx, u, newPassword, p.SessionID)
+	}
+	if apperr.Is(err, apperr.InvalidCredentials) {
+		err = apperr.New(apperr.Forbidden, "the old password is wrong")
+		s.recordFailure(ctx, audit.Event{Action: "user.password", Subject: p.ID}, err)
+	}
+	if err != nil {
 		return err
 	}
-	if err := s.setPassword(ctx, u.ID, newPassword, p.SessionID); err != nil {
-		return err
-	}
-	return errors.Join(s.st.Throttle.ForgetAttempts(ctx, s.names.of(u.Username)), s.record(ctx, "user.password", u.ID, nil))
+	return s.st.Throttle.ForgetAttempts(ctx, s.names.of(u.Username))
 }
 
-// setPassword stores a password and ends the user's sessions, except one, and what would enrol agents: all or nothing.
-func (s *Service) setPassword(ctx context.Context, userID, password, except string) error {
+// replaceProven puts a password in the place of the one that was proven. Where another one counts by now, who knew only the one
+// before has proven nothing: an administrator's reset wins.
+func (s *Service) replaceProven(ctx context.Context, u User, password, except string) error {
 	hash, err := s.hasher.Hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	err = s.st.Users.ReplacePassword(ctx, PasswordChange{UserID: userID, Hash: hash, Except: except, Now: s.now()})
-	if err != nil {
-		return fmt.Errorf("replacing the password: %w", err)
-	}
+	change := PasswordChange{UserID: u.ID, Was: u.PWHash, Hash: hash, Except: except, Now: s.now()}
+	err = s.act(ctx, audit.Event{Action: "user.password", Subject: u.ID}, func(ctx context.Context) error {
+		return s.st.Users.ReplacePassword(ctx, change)
+	})
 	s.sessions.forget("")
-	return nil
+	if apperr.Is(err, apperr.NotFound) {
+		return errCredentials
+	}
+	return err
 }

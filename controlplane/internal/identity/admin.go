@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
+	"github.com/ergon-hpc/ergon/controlplane/internal/audit"
 	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
 )
 
@@ -22,10 +23,11 @@ func (s *Service) CreateUser(ctx context.Context, name, password string, role pr
 	if err != nil {
 		return User{}, err
 	}
-	if err := s.st.Users.InsertUser(ctx, u); err != nil {
+	e := audit.Event{Action: "user.create", Subject: u.ID, Detail: map[string]string{"role": string(role)}}
+	if err := s.act(ctx, e, func(ctx context.Context) error { return s.st.Users.InsertUser(ctx, u) }); err != nil {
 		return User{}, taken(err)
 	}
-	return u, s.record(ctx, "user.create", u.ID, map[string]string{"role": string(role)})
+	return u, nil
 }
 
 func checkRole(role principal.Role) error {
@@ -49,15 +51,15 @@ func (s *Service) SetDisabled(ctx context.Context, name string, disabled bool) e
 	if disabled {
 		at, action = s.now(), "user.disable"
 	}
-	if err := s.st.Users.UpdateUser(ctx, u.ID, UserChange{Disabled: &at}); err != nil {
-		return err
-	}
-	if disabled {
-		if _, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID}, s.now()); err != nil {
+	err = s.act(ctx, audit.Event{Action: action, Subject: u.ID}, func(ctx context.Context) error {
+		if err := s.st.Users.UpdateUser(ctx, u.ID, UserChange{Disabled: &at}); err != nil || !disabled {
 			return err
 		}
-	}
-	return s.record(ctx, action, u.ID, nil)
+		_, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID}, s.now())
+		return err
+	})
+	s.forgetAll()
+	return err
 }
 
 // SetRole changes a role; running sessions have it after ten seconds.
@@ -69,10 +71,8 @@ func (s *Service) SetRole(ctx context.Context, name string, role principal.Role)
 	if err != nil {
 		return err
 	}
-	if err := s.st.Users.UpdateUser(ctx, u.ID, UserChange{Role: &role}); err != nil {
-		return err
-	}
-	return s.record(ctx, "user.role", u.ID, map[string]string{"from": string(u.Role), "to": string(role)})
+	e := audit.Event{Action: "user.role", Subject: u.ID, Detail: map[string]string{"from": string(u.Role), "to": string(role)}}
+	return s.act(ctx, e, func(ctx context.Context) error { return s.st.Users.UpdateUser(ctx, u.ID, UserChange{Role: &role}) })
 }
 
 // ResetPassword sets a password without the old one, and ends everything by which somebody who had the old one may still act:
@@ -85,13 +85,18 @@ func (s *Service) ResetPassword(ctx context.Context, name, password string) erro
 	if err != nil {
 		return err
 	}
-	if err := s.setPassword(ctx, u.ID, password, ""); err != nil {
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
 		return err
 	}
-	if err := s.endPrograms(ctx, u.ID); err != nil {
-		return err
-	}
-	return s.record(ctx, "user.reset", u.ID, nil)
+	err = s.act(ctx, audit.Event{Action: "user.reset", Subject: u.ID}, func(ctx context.Context) error {
+		if err := s.st.Users.ReplacePassword(ctx, PasswordChange{UserID: u.ID, Hash: hash, Now: s.now()}); err != nil {
+			return err
+		}
+		return s.endPrograms(ctx, u.ID)
+	})
+	s.forgetAll()
+	return err
 }
 
 func (s *Service) userNamed(ctx context.Context, name string) (User, error) {
@@ -115,10 +120,10 @@ func (s *Service) Invite(ctx context.Context) (token string, exp time.Time, err 
 	}
 	now := s.now()
 	exp = now.Add(inviteLife)
-	if err := s.st.Enrolments.InsertInvitation(ctx, digest(token), "command line", exp, now); err != nil {
-		return "", time.Time{}, err
-	}
-	return token, exp, s.record(ctx, "user.invite", "", nil)
+	err = s.act(ctx, audit.Event{Action: "user.invite"}, func(ctx context.Context) error {
+		return s.st.Enrolments.InsertInvitation(ctx, digest(token), "command line", exp, now)
+	})
+	return token, exp, err
 }
 
 // CreateCluster adds a cluster.
@@ -127,13 +132,15 @@ func (s *Service) CreateCluster(ctx context.Context, name string) (Cluster, erro
 		return Cluster{}, err
 	}
 	c := Cluster{ID: uuid.NewString(), Name: name, CreatedAt: s.now()}
-	if err := s.st.Clusters.InsertCluster(ctx, c); err != nil {
-		if apperr.Is(err, apperr.AlreadyExists) {
-			err = apperr.Newf(apperr.AlreadyExists, "the cluster %q exists already", name)
-		}
+	e := audit.Event{Action: "cluster.create", Subject: c.ID, Detail: map[string]string{"name": name}}
+	err := s.act(ctx, e, func(ctx context.Context) error { return s.st.Clusters.InsertCluster(ctx, c) })
+	if apperr.Is(err, apperr.AlreadyExists) {
+		err = apperr.Newf(apperr.AlreadyExists, "the cluster %q exists already", name)
+	}
+	if err != nil {
 		return Cluster{}, err
 	}
-	return c, s.record(ctx, "cluster.create", c.ID, map[string]string{"name": name})
+	return c, nil
 }
 
 // Clusters lists every cluster.
@@ -162,11 +169,11 @@ func (s *Service) Agents(ctx context.Context) ([]Agent, error) { return s.st.Age
 
 // RevokeAgent ends an agent; its tokens are refused within ten seconds.
 func (s *Service) RevokeAgent(ctx context.Context, id string) error {
-	if err := s.st.Agents.RevokeAgent(ctx, id, "", s.now()); err != nil {
-		return err
-	}
+	err := s.act(ctx, audit.Event{Action: "agent.revoke", Subject: id}, func(ctx context.Context) error {
+		return s.st.Agents.RevokeAgent(ctx, id, "", s.now())
+	})
 	s.agents.forget(id)
-	return s.record(ctx, "agent.revoke", id, nil)
+	return err
 }
 
 // SigningKeys lists the signing keys.
@@ -176,14 +183,11 @@ func (s *Service) SigningKeys(ctx context.Context) ([]StoredKey, error) {
 
 // RotateKey makes the next signing key. Servers take it into use once all of them know it, after 20 s.
 func (s *Service) RotateKey(ctx context.Context) error {
-	err := s.ring.insert(ctx, KeyNext)
+	err := s.act(ctx, audit.Event{Action: "key.rotate"}, func(ctx context.Context) error { return s.ring.insert(ctx, KeyNext) })
 	if apperr.Is(err, apperr.AlreadyExists) {
 		return apperr.New(apperr.Conflict, "a rotation is under way already").WithHint("it is done after 20 seconds of a running server")
 	}
-	if err != nil {
-		return err
-	}
-	return s.record(ctx, "key.rotate", "", nil)
+	return err
 }
 
 // rotateByAge begins a rotation when the active key is old. Of several replicas one makes the key.
@@ -213,11 +217,11 @@ func (s *Service) rotateByAge(ctx context.Context) error {
 
 // RevokeKey refuses every token of a key, on every replica within ten seconds. People log in again; their sessions stay.
 func (s *Service) RevokeKey(ctx context.Context, kid string) error {
-	if err := s.st.Keys.RevokeSigningKey(ctx, kid, s.now()); err != nil {
+	err := s.act(ctx, audit.Event{Action: "key.revoke", Subject: kid}, func(ctx context.Context) error {
+		return s.st.Keys.RevokeSigningKey(ctx, kid, s.now())
+	})
+	if err != nil {
 		return err
 	}
-	if err := s.ring.Reload(ctx); err != nil {
-		return err
-	}
-	return s.record(ctx, "key.revoke", kid, nil)
+	return s.ring.Reload(ctx)
 }

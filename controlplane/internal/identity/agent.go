@@ -62,10 +62,14 @@ func (s *Service) enrolment(ctx context.Context, cluster string, kind principal.
 	}
 	now := s.now()
 	e := Enrolment{TokenHash: digest(token), ClusterID: c.ID, Kind: kind, CreatedBy: by, Exp: now.Add(enrolLife), CreatedAt: now}
-	if err := s.st.Enrolments.InsertEnrolment(ctx, e); err != nil {
-		return "", time.Time{}, fmt.Errorf("storing the enrolment: %w", err)
-	}
-	return token, e.Exp, s.record(ctx, "agent.enrolment", c.ID, map[string]string{"kind": string(kind)})
+	row := audit.Event{Action: "agent.enrolment", Subject: c.ID, Detail: map[string]string{"kind": string(kind)}}
+	err = s.act(ctx, row, func(ctx context.Context) error {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
+		return s.st.Enrolments.InsertEnrolment(ctx, e)
+	})
+	return token, e.Exp, err
 }
 
 func (s *Service) cluster(ctx context.Context, name string) (Cluster, error) {

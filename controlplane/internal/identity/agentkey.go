@@ -44,15 +44,17 @@ func (s *Service) RotateAgentKey(ctx context.Context, c KeyChange) error {
 		s.recordFailure(ctx, audit.Event{Action: "agent.key", Subject: p.ID}, err)
 		return err
 	}
-	err = s.st.Agents.ReplaceAgentKey(ctx, p.ID, c.PublicKey, s.now())
-	if apperr.Is(err, apperr.AlreadyExists) {
-		return apperr.New(apperr.AlreadyExists, "this key is enrolled already").WithHint("make a new key for each agent")
-	}
-	if err != nil {
-		return err
-	}
+	err = s.act(ctx, audit.Event{Action: "agent.key", Subject: p.ID}, func(ctx context.Context) error {
+		return s.st.Agents.ReplaceAgentKey(ctx, p.ID, a.PublicKey, c.PublicKey, s.now())
+	})
 	s.agents.forget(p.ID)
-	return s.record(ctx, "agent.key", p.ID, nil)
+	switch {
+	case apperr.Is(err, apperr.AlreadyExists):
+		return apperr.New(apperr.AlreadyExists, "this key is enrolled already").WithHint("make a new key for each agent")
+	case apperr.Is(err, apperr.NotFound):
+		return apperr.New(apperr.Conflict, "the agent has another key by now").WithHint("look at who replaced it: `ergon-server admin audit export`")
+	}
+	return err
 }
 
 // signed says whether that key signed the change.

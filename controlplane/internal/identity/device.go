@@ -187,7 +187,11 @@ func (s *Service) PollDevice(ctx context.Context, deviceCode string) (TokenPair,
 	if err != nil {
 		return TokenPair{}, err
 	}
-	return s.begin(ctx, u, proof{Method: principal.MethodDevice, At: p.AuthAt})
+	pair, err := s.begin(ctx, u, proof{Method: principal.MethodDevice, At: p.AuthAt, On: Ground{Device: digest(deviceCode)}})
+	if overtaken(err) { // by another poll, or by whoever ended the account's logins
+		return TokenPair{}, errGrant
+	}
+	return pair, err
 }
 
 // DevicePollOutcome is what a poll found.
@@ -196,7 +200,7 @@ type DevicePollOutcome int
 // The outcomes.
 const (
 	DevicePollUnknown DevicePollOutcome = iota
-	DevicePollDone                      // approved, and used up by this poll
+	DevicePollDone                      // approved, and not used yet
 	DevicePollPending
 	DevicePollSlowDown
 	DevicePollDenied
@@ -301,14 +305,16 @@ func (s *Service) DecideDevice(ctx context.Context, userCode string, approve boo
 	if approve {
 		d.State = DeviceApproved
 	}
-	err = s.st.Devices.DecideDevice(ctx, d, s.now())
+	err = s.act(ctx, audit.Event{Action: "device." + string(d.State), Subject: p.ID}, func(ctx context.Context) error {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
+		return s.st.Devices.DecideDevice(ctx, d, s.now())
+	})
 	if apperr.Is(err, apperr.NotFound) {
 		return errUserCode
 	}
-	if err != nil {
-		return fmt.Errorf("storing a decision about a device: %w", err)
-	}
-	return s.record(ctx, "device."+string(d.State), p.ID, nil)
+	return err
 }
 
 // DeviceDecision is what a person decided about a pending grant.
@@ -327,7 +333,7 @@ type DeviceStore interface {
 	PendingDevice(ctx context.Context, userCodeMAC string, now time.Time) (DeviceGrant, error)
 	// DecideDevice decides a grant that PendingDevice would find, once; not_found otherwise.
 	DecideDevice(ctx context.Context, d DeviceDecision, now time.Time) error
-	// PollDevice uses an approved grant up, by one conditional UPDATE, or says why not. A poll that comes too early makes the
-	// interval five seconds longer.
+	// PollDevice says whether a grant was approved, or why there is no login yet; SessionStore.StartSession uses it up. A poll that
+	// comes too early makes the interval five seconds longer.
 	PollDevice(ctx context.Context, deviceHash string, now time.Time) (DevicePoll, error)
 }

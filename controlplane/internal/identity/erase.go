@@ -35,10 +35,12 @@ func (s *Service) UserWithID(ctx context.Context, id string) (User, error) {
 // Shut ends everything by which an account acts: its sessions, with their refresh tokens, and its own agents. The account
 // must be disabled before, or it logs in again. Safe to repeat.
 func (s *Service) Shut(ctx context.Context, userID string) error {
-	if err := s.endSessions(ctx, SessionFilter{UserID: userID}); err != nil {
+	if _, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: userID}, s.now()); err != nil {
 		return err
 	}
-	return s.endAgents(ctx, userID)
+	err := s.endAgents(ctx, userID)
+	s.forgetAll()
+	return err
 }
 
 // endAgents revokes an account's own agents.
@@ -54,7 +56,6 @@ func (s *Service) endAgents(ctx context.Context, userID string) error {
 		if err := s.st.Agents.RevokeAgent(ctx, a.ID, userID, s.now()); err != nil {
 			return err
 		}
-		s.agents.forget(a.ID)
 	}
 	return nil
 }

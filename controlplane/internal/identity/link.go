@@ -45,10 +45,13 @@ func (s *Service) CreateChallenge(ctx context.Context, cluster string) (challeng
 	}
 	now := s.now()
 	exp = now.Add(challengeLife)
-	if err := s.st.Links.InsertChallenge(ctx, digest(challenge), p.ID, c.ID, exp, now); err != nil {
-		return "", time.Time{}, fmt.Errorf("storing the challenge: %w", err)
-	}
-	return challenge, exp, s.record(ctx, "link.challenge", c.ID, nil)
+	err = s.act(ctx, audit.Event{Action: "link.challenge", Subject: c.ID}, func(ctx context.Context) error {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
+		return s.st.Links.InsertChallenge(ctx, digest(challenge), p.ID, c.ID, exp, now)
+	})
+	return challenge, exp, err
 }
 
 // Confirmation is what a system agent says: the process that handed in the challenge has this uid (SO_PEERCRED).
@@ -101,10 +104,10 @@ func (s *Service) UnlinkUID(ctx context.Context, uid int64) error {
 	if err != nil {
 		return err
 	}
-	if err := s.st.Links.DeleteLink(ctx, LinkFilter{ClusterID: p.ClusterID, UID: uid}); err != nil {
-		return noLink(err)
-	}
-	return s.record(ctx, "link.delete", p.ClusterID, uidDetail(uid))
+	e := audit.Event{Action: "link.delete", Subject: p.ClusterID, Detail: uidDetail(uid)}
+	return noLink(s.act(ctx, e, func(ctx context.Context) error {
+		return s.st.Links.DeleteLink(ctx, LinkFilter{ClusterID: p.ClusterID, UID: uid})
+	}))
 }
 
 func noLink(err error) error {
@@ -154,15 +157,15 @@ func (s *Service) DeleteLink(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	err = s.st.Links.DeleteLink(ctx, LinkFilter{ID: id, UserID: p.ID})
-	if apperr.Is(err, apperr.NotFound) {
-		err = s.st.Agents.RevokeAgent(ctx, id, p.ID, s.now())
-		s.agents.forget(id)
-	}
-	if err != nil {
-		return noLink(err)
-	}
-	return s.record(ctx, "link.delete", id, nil)
+	err = s.act(ctx, audit.Event{Action: "link.delete", Subject: id}, func(ctx context.Context) error {
+		err := s.st.Links.DeleteLink(ctx, LinkFilter{ID: id, UserID: p.ID})
+		if apperr.Is(err, apperr.NotFound) {
+			return s.st.Agents.RevokeAgent(ctx, id, p.ID, s.now())
+		}
+		return err
+	})
+	s.agents.forget(id)
+	return noLink(err)
 }
 
 // Why a link is suspended.
@@ -211,10 +214,7 @@ func (s *Service) Seen(ctx context.Context, clusterID string, seen []Sighting) (
 }
 
 func (s *Service) suspend(ctx context.Context, l Link, why string, private map[string]string) error {
-	if err := s.st.Links.SuspendLink(ctx, l.ID, why, s.now()); err != nil {
-		return err
-	}
-	return s.recordPerson(ctx, suspension(l, why, private))
+	return s.act(ctx, suspension(l, why, private), func(ctx context.Context) error { return s.st.Links.SuspendLink(ctx, l.ID, why, s.now()) })
 }
 
 func suspension(l Link, why string, private map[string]string) audit.Event {

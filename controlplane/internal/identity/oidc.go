@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -112,7 +111,11 @@ func (s *Service) OIDCFinish(ctx context.Context, cookie, state, code string) (s
 	if now := s.now(); sub.AuthAt.After(now) { // its clock is ahead
 		sub.AuthAt = now
 	}
-	return s.beginPage(ctx, u, proof{Method: principal.MethodOIDC, At: sub.AuthAt})
+	cookie, err = s.beginPage(ctx, u, proof{Method: principal.MethodOIDC, At: sub.AuthAt, On: Ground{Issuer: sub.Issuer, Subject: sub.Subject}})
+	if overtaken(err) {
+		return "", apperr.New(apperr.Forbidden, "this identity was disconnected a moment ago").WithHint("begin again")
+	}
+	return cookie, err
 }
 
 // subjectUser is the account of a subject: the one it is joined to, the one that is signed in, or a new one.
@@ -141,11 +144,17 @@ func (s *Service) joinSubject(ctx context.Context, p principal.Principal, sub Su
 	if err := s.recent(ctx, p); err != nil {
 		return User{}, err
 	}
-	if err := s.st.OIDC.InsertSubject(ctx, sub.Issuer, sub.Subject, p.ID, s.now()); err != nil {
+	e := audit.Event{Actor: p.ID, Action: "oidc.join", Subject: p.ID, Detail: map[string]string{"issuer": sub.Issuer}}
+	err := s.act(ctx, e, func(ctx context.Context) error {
+		if err := s.hold(principal.With(ctx, p)); err != nil {
+			return err
+		}
+		return s.st.OIDC.InsertSubject(ctx, sub.Issuer, sub.Subject, p.ID, s.now())
+	})
+	if err != nil {
 		return User{}, err
 	}
-	u, err := s.st.Users.UserByID(ctx, p.ID)
-	return u, errors.Join(err, s.audit.Record(ctx, audit.Event{Actor: p.ID, Action: "oidc.join", Subject: p.ID, Outcome: audit.OK, Detail: map[string]string{"issuer": sub.Issuer}}))
+	return s.st.Users.UserByID(ctx, p.ID)
 }
 
 // newSubject makes an account for an identity that was never seen, where the site lets it. A name that is taken is never
@@ -159,14 +168,15 @@ func (s *Service) newSubject(ctx context.Context, sub Subject) (User, error) {
 		return User{}, apperr.New(apperr.Forbidden, "the provider gives no name that can be an account's").WithHint("ask your administrators for an account, then connect it")
 	}
 	u := User{ID: uuid.NewString(), Username: sub.Username, Role: principal.RoleUser, Origin: OriginOIDC, CreatedAt: s.now()}
-	err := s.st.OIDC.InsertSubjectUser(ctx, u, sub.Issuer, sub.Subject)
+	e := audit.Event{Actor: u.ID, Action: "user.create", Subject: u.ID, Detail: map[string]string{"origin": OriginOIDC}}
+	err := s.act(ctx, e, func(ctx context.Context) error { return s.st.OIDC.InsertSubjectUser(ctx, u, sub.Issuer, sub.Subject) })
 	if apperr.Is(err, apperr.AlreadyExists) {
 		return User{}, apperr.New(apperr.Forbidden, "an account of this name exists already").WithHint("sign in with its password and connect this identity")
 	}
 	if err != nil {
 		return User{}, err
 	}
-	return u, s.audit.Record(ctx, audit.Event{Actor: u.ID, Action: "user.create", Subject: u.ID, Outcome: audit.OK, Detail: map[string]string{"origin": OriginOIDC}})
+	return u, nil
 }
 
 // DisconnectOIDC takes the caller's identity at the provider from the account, on a fresh login, and ends every other session:
@@ -196,16 +206,18 @@ func (s *Service) disconnect(ctx context.Context, userID, except, hint string) e
 	if u.PWHash == "" {
 		return apperr.New(apperr.Conflict, "the account has no password, so that nobody could log in to it any more").WithHint(hint)
 	}
-	if err := s.st.OIDC.DeleteSubjects(ctx, u.ID); apperr.Is(err, apperr.NotFound) {
-		return apperr.New(apperr.NotFound, "no identity at a provider is connected to this account")
-	} else if err != nil {
+	err = s.act(ctx, audit.Event{Action: "oidc.disconnect", Subject: u.ID}, func(ctx context.Context) error {
+		if err := s.st.OIDC.DeleteSubjects(ctx, u.ID); err != nil {
+			return err
+		}
+		_, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID, Except: except}, s.now())
 		return err
-	}
-	if _, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID, Except: except}, s.now()); err != nil {
-		return err
-	}
+	})
 	s.sessions.forget("")
-	return s.record(ctx, "oidc.disconnect", u.ID, nil)
+	if apperr.Is(err, apperr.NotFound) {
+		return apperr.New(apperr.NotFound, "no identity at a provider is connected to this account")
+	}
+	return err
 }
 
 // OIDCStore keeps who somebody is at the provider.

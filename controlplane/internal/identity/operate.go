@@ -50,27 +50,25 @@ func (s *Service) ResumeLink(ctx context.Context, id string, gid *int64) error {
 	if !l.Suspended {
 		return apperr.New(apperr.Conflict, "this link is not suspended")
 	}
-	if err := s.st.Links.ResumeLink(ctx, id, gid, s.now()); err != nil {
-		return err
-	}
-	return s.recordPerson(ctx, audit.Event{
+	e := audit.Event{
 		Action: "link.resume", Subject: l.ID, Person: l.UserID,
 		Detail: map[string]string{"was": l.SuspendedFor, "uid": fmt.Sprint(l.UID), "cluster": l.ClusterID},
-	})
+	}
+	return s.act(ctx, e, func(ctx context.Context) error { return s.st.Links.ResumeLink(ctx, id, gid, s.now()) })
 }
 
 // RemoveLink deletes a link.
 func (s *Service) RemoveLink(ctx context.Context, id string) error {
 	l, err := s.st.Links.LinkByID(ctx, id)
-	if err == nil {
-		err = s.st.Links.DeleteLink(ctx, LinkFilter{ID: id, UserID: l.UserID})
-	}
 	if err != nil {
 		return noLink(err)
 	}
-	return s.recordPerson(ctx, audit.Event{
+	e := audit.Event{
 		Action: "link.delete", Subject: id, Detail: uidDetail(l.UID), Person: l.UserID, Private: map[string]string{"unix_name": l.UnixName},
-	})
+	}
+	return noLink(s.act(ctx, e, func(ctx context.Context) error {
+		return s.st.Links.DeleteLink(ctx, LinkFilter{ID: id, UserID: l.UserID})
+	}))
 }
 
 // SessionsOf lists an account's live sessions.
@@ -83,20 +81,21 @@ func (s *Service) SessionsOf(ctx context.Context, name string) ([]Session, error
 }
 
 // EndSessions ends one session of an account, or all when id is empty, and says how many.
-func (s *Service) EndSessions(ctx context.Context, name, id string) (int64, error) {
+func (s *Service) EndSessions(ctx context.Context, name, id string) (n int64, err error) {
 	u, err := s.userNamed(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID, Only: id}, s.now())
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 && id != "" {
-		return 0, apperr.New(apperr.NotFound, "the account has no such live session").WithHint("`ergon-server admin session list NAME` shows them")
-	}
+	e := audit.Event{Action: "session.revoke", Subject: u.ID, Detail: map[string]string{"session": id}}
+	err = s.act(ctx, e, func(ctx context.Context) error {
+		n, err = s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: u.ID, Only: id}, s.now())
+		if err == nil && n == 0 && id != "" {
+			return apperr.New(apperr.NotFound, "the account has no such live session").WithHint("`ergon-server admin session list NAME` shows them")
+		}
+		return err
+	})
 	s.sessions.forget(id)
-	return n, s.record(ctx, "session.revoke", u.ID, map[string]string{"session": id})
+	return n, err
 }
 
 // AgentScopes are what an agent of a kind may have, and has when it enrols.
@@ -114,9 +113,8 @@ func (s *Service) SetAgentScopes(ctx context.Context, id string, scopes []princi
 	if err := checkScopes(scopes, scopesOf(a.Kind)); err != nil {
 		return err
 	}
-	if err := s.st.Agents.SetAgentScopes(ctx, id, scopes); err != nil {
-		return err
-	}
+	e := audit.Event{Action: "agent.scopes", Subject: id, Detail: map[string]string{"from": scopesText(a.Scopes), "to": scopesText(scopes)}}
+	err = s.act(ctx, e, func(ctx context.Context) error { return s.st.Agents.SetAgentScopes(ctx, id, scopes) })
 	s.agents.forget(id)
-	return s.record(ctx, "agent.scopes", id, map[string]string{"from": scopesText(a.Scopes), "to": scopesText(scopes)})
+	return err
 }

@@ -37,11 +37,11 @@ func (s *Service) CheckPageCSRF(cookie, token string) bool {
 
 // PageLogin proves a password and gives the cookie of a page session.
 func (s *Service) PageLogin(ctx context.Context, c Credentials) (cookie string, err error) {
-	u, err := s.login(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	return s.beginPage(ctx, u, proof{Method: principal.MethodPage, At: s.now()})
+	err = s.login(ctx, c, func(u User, on Ground) error {
+		cookie, err = s.beginPage(ctx, u, proof{Method: principal.MethodPage, At: s.now(), On: on})
+		return err
+	})
+	return cookie, err
 }
 
 func (s *Service) beginPage(ctx context.Context, u User, by proof) (string, error) {
@@ -49,7 +49,11 @@ func (s *Service) beginPage(ctx context.Context, u User, by proof) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return cookie, s.startSession(ctx, Session{ID: uuid.NewString(), UserID: u.ID, Method: by.Method, AuthAt: by.At}, cookie, pageLife)
+	err = s.startSession(ctx, Session{ID: uuid.NewString(), UserID: u.ID, Method: by.Method, AuthAt: by.At}, opener{cookie, pageLife}, by.On)
+	if err != nil {
+		return "", err
+	}
+	return cookie, nil
 }
 
 var errPage = apperr.New(apperr.Unauthorized, "sign in first")

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
+	"github.com/ergon-hpc/ergon/controlplane/internal/audit"
 	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
 )
 
@@ -80,10 +81,17 @@ func (s *Service) CreateToken(ctx context.Context, r PersonalRequest) (PersonalT
 	t := PersonalToken{
 		ID: uuid.NewString(), UserID: p.ID, Name: r.Name, TokenHash: digest(text), Scopes: r.Scopes, Exp: now.Add(r.Life), CreatedAt: now,
 	}
-	if err := s.st.Personal.InsertPersonal(ctx, t, maxPersonal); err != nil {
+	e := audit.Event{Action: "token.create", Subject: t.ID, Detail: map[string]string{"scopes": scopesText(r.Scopes), "exp": t.Exp.UTC().Format(time.RFC3339)}}
+	err = s.act(ctx, e, func(ctx context.Context) error {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
+		return s.st.Personal.InsertPersonal(ctx, t, maxPersonal)
+	})
+	if err != nil {
 		return PersonalToken{}, "", err
 	}
-	return t, text, s.record(ctx, "token.create", t.ID, map[string]string{"scopes": scopesText(r.Scopes), "exp": t.Exp.UTC().Format(time.RFC3339)})
+	return t, text, nil
 }
 
 func (r PersonalRequest) check(longest time.Duration) error {
@@ -142,14 +150,14 @@ func (s *Service) RevokeToken(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.st.Personal.RevokePersonal(ctx, p.ID, id, s.now()); err != nil {
-		if apperr.Is(err, apperr.NotFound) {
-			err = apperr.New(apperr.NotFound, "you have no such token")
-		}
-		return err
-	}
+	err = s.act(ctx, audit.Event{Action: "token.revoke", Subject: id}, func(ctx context.Context) error {
+		return s.st.Personal.RevokePersonal(ctx, p.ID, id, s.now())
+	})
 	s.personal.forget("")
-	return s.record(ctx, "token.revoke", id, nil)
+	if apperr.Is(err, apperr.NotFound) {
+		return apperr.New(apperr.NotFound, "you have no such token")
+	}
+	return err
 }
 
 var errPersonal = apperr.New(apperr.Unauthorized, "the personal access token is not valid").
@@ -192,10 +200,14 @@ func (s *Service) RevokeTokensOf(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.st.Personal.RevokePersonal(ctx, u.ID, "", s.now()); err != nil && !apperr.Is(err, apperr.NotFound) {
-		return err
-	}
-	return s.record(ctx, "token.revoke_all", u.ID, nil)
+	err = s.act(ctx, audit.Event{Action: "token.revoke_all", Subject: u.ID}, func(ctx context.Context) error {
+		if err := s.st.Personal.RevokePersonal(ctx, u.ID, "", s.now()); !apperr.Is(err, apperr.NotFound) {
+			return err
+		}
+		return nil
+	})
+	s.personal.forget("")
+	return err
 }
 
 // PersonalStore keeps personal access tokens.

@@ -187,6 +187,12 @@ func (s *Service) randomToken(prefix string, size int) (string, error) {
 	return prefix + base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
+// act does something and audits it, all or nothing. do works with the context that it gets and records nothing itself.
+func (s *Service) act(ctx context.Context, e audit.Event, do func(ctx context.Context) error) error {
+	e.Outcome = audit.OK
+	return s.audit.RecordWith(ctx, e, do)
+}
+
 // record audits an act that succeeded.
 func (s *Service) record(ctx context.Context, action, subject string, detail map[string]string) error {
 	return s.audit.Record(ctx, audit.Event{Action: action, Subject: subject, Outcome: audit.OK, Detail: detail})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
+	"github.com/ergon-hpc/ergon/controlplane/internal/audit"
 	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
 )
 
@@ -82,6 +83,20 @@ func (s *Service) recent(ctx context.Context, p principal.Principal) error {
 	return err
 }
 
+// hold keeps the caller's session from ending while the transaction of the context makes something that outlives it. Other
+// callers have none.
+func (s *Service) hold(ctx context.Context) error {
+	p, ok := principal.From(ctx)
+	if !ok || p.SessionID == "" {
+		return nil
+	}
+	err := s.st.Sessions.HoldSession(ctx, p.SessionID)
+	if apperr.Is(err, apperr.NotFound) {
+		return errEnded
+	}
+	return err
+}
+
 // Logout ends this session, or all of the account.
 func (s *Service) Logout(ctx context.Context, everywhere bool) error {
 	p, err := principal.UserFrom(ctx)
@@ -98,33 +113,33 @@ func (s *Service) Logout(ctx context.Context, everywhere bool) error {
 }
 
 // EndEverything ends all by which the caller's account acts: every session, its tokens for programs, its own agents, and what
-// would enrol more of them. The caller's own session ends last, so that a call that failed in the middle may be repeated. Unix
-// identities stay linked. It needs a fresh login, like removing a single agent: who copied an access token shall not stop its
-// owner's programs.
+// would enrol more of them: all or nothing. Unix identities stay linked. It needs a fresh login, like removing a single agent:
+// who copied an access token shall not stop its owner's programs.
 func (s *Service) EndEverything(ctx context.Context) error {
 	p, err := s.Recent(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.endSessions(ctx, SessionFilter{UserID: p.ID, Except: p.SessionID}); err != nil {
-		return err
-	}
-	if err := s.endPrograms(ctx, p.ID); err != nil {
-		return err
-	}
-	if err := s.endSessions(ctx, SessionFilter{UserID: p.ID}); err != nil {
-		return err
-	}
-	return s.record(ctx, "session.logout", p.ID, map[string]string{"everything": "true"})
-}
-
-func (s *Service) endSessions(ctx context.Context, f SessionFilter) error {
-	_, err := s.st.Sessions.RevokeSessions(ctx, f, s.now())
-	s.sessions.forget(f.Only)
+	e := audit.Event{Action: "session.logout", Subject: p.ID, Detail: map[string]string{"everything": "true"}}
+	err = s.act(ctx, e, func(ctx context.Context) error {
+		if _, err := s.st.Sessions.RevokeSessions(ctx, SessionFilter{UserID: p.ID}, s.now()); err != nil {
+			return err
+		}
+		return s.endPrograms(ctx, p.ID)
+	})
+	s.forgetAll()
 	return err
 }
 
-// endPrograms ends an account's personal access tokens, its own agents and what would enrol them. Safe to repeat.
+// forgetAll makes what this replica has just ended count at once. It comes after the commit: before, another request would
+// remember what was.
+func (s *Service) forgetAll() {
+	s.sessions.forget("")
+	s.personal.forget("")
+	s.agents.forget("")
+}
+
+// endPrograms ends an account's personal access tokens, its own agents and what would enrol them.
 func (s *Service) endPrograms(ctx context.Context, userID string) error {
 	if err := s.st.Enrolments.VoidEnrolments(ctx, userID, s.now()); err != nil {
 		return err
@@ -132,7 +147,6 @@ func (s *Service) endPrograms(ctx context.Context, userID string) error {
 	if err := s.st.Personal.RevokePersonal(ctx, userID, "", s.now()); err != nil && !apperr.Is(err, apperr.NotFound) {
 		return err
 	}
-	s.personal.forget("")
 	return s.endAgents(ctx, userID)
 }
 
@@ -162,14 +176,16 @@ func (s *Service) RevokeSession(ctx context.Context, id string) error {
 }
 
 func (s *Service) revoke(ctx context.Context, f SessionFilter, action string) error {
-	if err := s.endSessions(ctx, f); err != nil {
-		return err
-	}
 	subject := f.Only
 	if subject == "" {
 		subject = f.UserID
 	}
-	return s.record(ctx, action, subject, nil)
+	err := s.act(ctx, audit.Event{Action: action, Subject: subject}, func(ctx context.Context) error {
+		_, err := s.st.Sessions.RevokeSessions(ctx, f, s.now())
+		return err
+	})
+	s.sessions.forget(f.Only)
+	return err
 }
 
 // Me is the caller's account, its links and what it stores.

@@ -27,25 +27,38 @@ type UserStore interface {
 // agents goes with the others.
 type PasswordChange struct {
 	UserID, Hash, Except string
+	Was                  string // hash of the password that was proven: another one by now is not replaced, but not_found; empty: any
 	Now                  time.Time
 }
 
 // UserChange says what to change; nil leaves it.
 type UserChange struct {
-	PWHash   *string
-	Role     *principal.Role
-	Disabled *time.Time // the zero time enables again
+	PWHash    *string
+	WasPWHash string // not_found when the account has another hash by now; empty: whatever it has
+	Role      *principal.Role
+	Disabled  *time.Time // the zero time enables again
 }
 
 // SessionStore keeps sessions and their refresh tokens.
 type SessionStore interface {
-	StartSession(ctx context.Context, s Session, first RefreshToken) error
+	// StartSession stores a session and its first token; not_found when the account is disabled by now, or when what the login
+	// rests on went. It waits for whatever is about to end the account's sessions, and that for it.
+	StartSession(ctx context.Context, s Session, first RefreshToken, on Ground) error
+	// HoldSession lets nobody end a session until the transaction of the context ends; not_found when it has ended.
+	HoldSession(ctx context.Context, sessionID string) error
 	// RotateRefresh uses the old token once, by one conditional UPDATE, and stores the next one in the same transaction.
 	// On Reused the family and its session are revoked before it returns.
 	RotateRefresh(ctx context.Context, r Rotation) (Rotated, error)
 	SessionState(ctx context.Context, sessionID string) (SessionState, error)
 	ListSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
 	RevokeSessions(ctx context.Context, which SessionFilter, now time.Time) (int64, error)
+}
+
+// Ground is what a login rests on. It was proven a moment ago, and may be gone when the session is stored.
+type Ground struct {
+	PWHash          string // that the password was compared with
+	Issuer, Subject string // the identity at the provider
+	Device          string // hash of a confirmed device code, which the session uses up
 }
 
 // RefreshToken is a stored one: only the hash.
@@ -162,8 +175,9 @@ type AgentStore interface {
 
 // AgentEditor changes what an agent is and may do.
 type AgentEditor interface {
-	// ReplaceAgentKey stores another public key; already_exists when another agent has it.
-	ReplaceAgentKey(ctx context.Context, id, publicKey string, now time.Time) error
+	// ReplaceAgentKey stores another public key in the place of that one; not_found when the agent has another by now,
+	// already_exists when another agent has it.
+	ReplaceAgentKey(ctx context.Context, id, was, publicKey string, now time.Time) error
 	SetAgentScopes(ctx context.Context, id string, scopes []principal.Scope) error
 }
 
@@ -214,4 +228,6 @@ type QuotaStore interface {
 // Auditor writes one row; an act that cannot be audited must not be answered with success.
 type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
+	// RecordWith does an act and writes its row in one transaction, which is that of the context that act gets.
+	RecordWith(ctx context.Context, e audit.Event, act func(ctx context.Context) error) error
 }

@@ -158,10 +158,8 @@ func (s *Service) SetUnixLogin(ctx context.Context, cluster string, on bool) err
 	if err != nil {
 		return err
 	}
-	if err := s.st.Unix.SetUnixLogin(ctx, c.ID, on, s.now()); err != nil {
-		return err
-	}
-	return s.record(ctx, "cluster.unix_login", c.ID, map[string]string{"on": fmt.Sprint(on)})
+	e := audit.Event{Action: "cluster.unix_login", Subject: c.ID, Detail: map[string]string{"on": fmt.Sprint(on)}}
+	return s.act(ctx, e, func(ctx context.Context) error { return s.st.Unix.SetUnixLogin(ctx, c.ID, on, s.now()) })
 }
 
 // UnixStore keeps what the login by unix identity needs.
