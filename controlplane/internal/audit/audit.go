@@ -19,10 +19,7 @@ import (
 
 // Store appends and reads rows; it has no way to change one.
 type Store interface {
-	// Atomically runs fn in one transaction that whatever uses its context is part of.
-	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
-	// AppendAudit inserts the row and moves the head of its chain, in one transaction.
-	AppendAudit(ctx context.Context, r Row, head Head) error
+	Appender
 	// AuditChain gives a chain's rows in order, at most limit, after the sequence number.
 	AuditChain(ctx context.Context, chain string, after int64, limit int) ([]Row, error)
 	AuditChains(ctx context.Context) ([]string, error)
@@ -31,6 +28,14 @@ type Store interface {
 	// AuditHead is not_found when the chain has none.
 	AuditHead(ctx context.Context, chain string) (Head, error)
 	Keys
+}
+
+// Appender writes rows.
+type Appender interface {
+	// Atomically runs fn in one transaction that whatever uses its context is part of.
+	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
+	// AppendAudit inserts the row and moves the head of its chain, in one transaction.
+	AppendAudit(ctx context.Context, r Row, head Head) error
 }
 
 // Keys keeps the sealed keys of persons, apart from the rows.

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -236,8 +237,7 @@ func TestTheEndOfAllSessionsWaitsForWhatIsBeingMade(t *testing.T) {
 		for waiting := false; !waiting; {
 			select {
 			case err := <-ended:
-				t.Errorf("the end did not wait: %v", err)
-				return nil
+				return fmt.Errorf("the end did not wait: %w", errors.Join(err, errBroken))
 			default:
 				if err := st.SQL().QueryRow("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database()))").Scan(&waiting); err != nil {
 					return err
