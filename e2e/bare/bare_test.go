@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,7 @@ func TestAServerWithoutAnyConfiguration(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Kill() })
 	server.WaitLog(t, "ergon-server listens on http://127.0.0.1:8080\n", time.Minute)
+	b.firstAccount(server)
 	b.must(password+"\n", "ergon", "login", "--server", "http://127.0.0.1:8080", "--user", "first", "--register", "--password-stdin")
 	if err := os.WriteFile(filepath.Join(b.dir, "one.txt"), []byte("one\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,6 +81,19 @@ func TestAServerWithoutAnyConfiguration(t *testing.T) {
 	if code, err := server.Stop(30 * time.Second); err != nil || code != 0 {
 		t.Errorf("it ends with %d, %v", code, err)
 	}
+}
+
+// firstAccount makes one as the server says how, and logs in with it.
+func (b *bare) firstAccount(server *harness.Process) {
+	b.t.Helper()
+	server.WaitLog(b.t, "registration:", site.Patience) // the line after it
+	said := regexp.MustCompile(`(?m)^first account:  (ergon-server .*) NAME (.*?) +\(`).FindStringSubmatch(server.Log())
+	if said == nil {
+		b.t.Fatalf("the server does not say how to make the first account: %s", server.Log())
+	}
+	words := append(strings.Fields(said[1]), "chief")
+	b.must(password+"\n", append(words, strings.Fields(said[2])...)...)
+	b.must(password+"\n", "ergon", "login", "--server", "http://127.0.0.1:8080", "--user", "chief", "--password-stdin")
 }
 
 // loopbackOnly looks at every socket that listens in this network.
