@@ -28,6 +28,15 @@ ls
 	if want := "a mesh\na start\nway-mesh.txt\nway-start.txt\n"; err != nil || string(text) != want || job.State != "DONE" {
 		t.Errorf("job %s; it read %q, %v; want %q", job.State, text, err, want)
 	}
+	alice.WaitReport(t, job.ID, "there", func(site.Report) bool { return true })
+	var r struct {
+		Job struct {
+			InputBytes *float64 `json:"input_bytes"`
+		} `json:"job"`
+	}
+	if _, err := alice.Get(t.Context(), "/jobs/"+job.ID+"/efficiency", &r); err != nil || r.Job.InputBytes == nil || *r.Job.InputBytes != 15 {
+		t.Errorf("the report knows %v bytes of inputs (%v), want 15", r.Job.InputBytes, err)
+	}
 }
 
 // The terminal is script(1)'s: the wrapper speaks to terminals only.

@@ -142,3 +142,23 @@ func TestFindingsAddUpOverAWindow(t *testing.T) {
 	d.want(exitUsage, []string{"findings", "-o", "csv"}, "only text and json")
 	newDesk(t).want(exitFailed, []string{"findings"}, "no sacct was found")
 }
+
+func TestAdviseForTheArgumentsThatAScriptIsGoingToGet(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var rows []map[string]string
+	for i, size := range []int{10, 20, 30, 40, 60, 80} {
+		id := fmt.Sprint(i + 1)
+		rows = append(rows, sacctRow("JobID="+id, "JobIDRaw="+id, "JobName=fit_"+id, "AllocCPUS=8", "ReqCPUS=8", "TimelimitRaw=1440",
+			"AllocTRES=billing=8,cpu=8,mem=32G,node=1", fmt.Sprintf("SubmitLine=sbatch fit.sh --size %d", size)))
+		rows = append(rows, sacctRow("JobID="+id+".batch", "JobIDRaw="+id+".batch", "NTasks=1", "TotalCPU=00:54:00",
+			fmt.Sprintf("TRESUsageInTot=cpu=00:54:00,mem=%dM", 100*size)))
+	}
+	d.slurm(rows...)
+	path := writeScript(t, batch, 0o750)
+	d.want(exitOK, []string{"advise", path, "--", "--size", "50"}, "6 earlier runs", "script not known; same arguments", "follows number 1 of the arguments (50)", "--mem=6656M")
+	d.want(exitOK, []string{"advise", path}, "script not known; arguments not known", "no advice (spread)")
+	d.want(exitOK, []string{"advise", path, "--", "--size", "200"}, "no advice (outside)")
+	d.want(exitOK, []string{"advise", path, "--", "--other", "50"}, "0 earlier runs")
+	d.want(exitUsage, []string{"advise", "2", "--", "5"}, "arguments belong to a script")
+}
