@@ -163,12 +163,30 @@ func (p *Provider) Exchange(ctx context.Context, code string, b identity.Binding
 	if id.Nonce != b.Nonce || b.Nonce == "" {
 		return identity.Subject{}, errors.New("the ID token has another nonce")
 	}
+	if err := p.forUs(id); err != nil {
+		return identity.Subject{}, err
+	}
 	at, err := p.authTime(id)
 	if err != nil {
 		return identity.Subject{}, err
 	}
 	name, err := p.username(ctx, found, token, id)
 	return identity.Subject{Issuer: id.Issuer, Subject: id.Subject, Username: name, AuthAt: at}, err
+}
+
+// forUs holds an ID token to the party that it was given to (OpenID Connect Core 1.0 §3.1.3.7, 4 and 5): with several audiences, of
+// which the library wants us to be one, another of them may have asked for it.
+func (p *Provider) forUs(id *oidc.IDToken) error {
+	var claims struct {
+		Party *string `json:"azp"`
+	}
+	if err := id.Claims(&claims); err != nil {
+		return fmt.Errorf("reading the ID token: %w", err)
+	}
+	if claims.Party == nil && len(id.Audience) == 1 || claims.Party != nil && *claims.Party == p.cfg.ClientID {
+		return nil
+	}
+	return errors.New("the ID token was given to another party (azp)")
 }
 
 // authTime is when the person last proved to the provider who they are. Asked with max_age it must say so (OpenID Connect Core

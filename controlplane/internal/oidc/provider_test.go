@@ -149,6 +149,9 @@ func TestIDTokensThatProveNothingAreRefused(t *testing.T) {
 		"another nonce":       func(l *liar) { l.claims["nonce"] = "x" },
 		"no nonce":            func(l *liar) { delete(l.claims, "nonce") },
 		"another audience":    func(l *liar) { l.claims["aud"] = "other" },
+		"of several, unnamed": func(l *liar) { l.claims["aud"] = []string{"ergon", "other"} },
+		"given to another":    func(l *liar) { l.claims["aud"], l.claims["azp"] = []string{"ergon", "other"}, "other" },
+		"ours, by another":    func(l *liar) { l.claims["azp"] = "other" },
 		"another issuer":      func(l *liar) { l.claims["iss"] = "https://evil.example" },
 		"expired":             func(l *liar) { l.claims["exp"] = time.Now().Add(-time.Hour).Unix() },
 		"another key":         func(l *liar) { l.signer = other },
@@ -168,6 +171,11 @@ func TestIDTokensThatProveNothingAreRefused(t *testing.T) {
 		})
 	}
 	l := newLiar(t)
+	l.claims["aud"], l.claims["azp"] = []string{"other", "ergon"}, "ergon"
+	if _, err := l.provider(t).Exchange(t.Context(), "code", bound); err != nil {
+		t.Errorf("of several audiences, and given to us: %v", err)
+	}
+	l = newLiar(t)
 	none := bound
 	none.Nonce = ""
 	delete(l.claims, "nonce")

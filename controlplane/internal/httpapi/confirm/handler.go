@@ -96,8 +96,15 @@ func (h *handler) login(w http.ResponseWriter, r *http.Request) {
 	h.signedIn(w, r, cookie)
 }
 
-// signedIn gives the browser the cookie of its page session; the old one opens nothing more.
+// signedIn gives the browser the cookie of its page session; the one that it had opens nothing more.
 func (h *handler) signedIn(w http.ResponseWriter, r *http.Request, cookie string) {
+	p, _, err := h.cfg.Service.Page(r.Context(), h.cookie(r))
+	if err == nil {
+		err = h.cfg.Service.Logout(principal.With(r.Context(), p), false)
+	}
+	if err != nil && !apperr.Is(err, apperr.Unauthorized) {
+		h.cfg.Log.WarnContext(r.Context(), "a session of the confirmation page could not be ended", "error", err)
+	}
 	h.setCookie(w, r, cookie)
 	http.Redirect(w, r, h.cfg.Path, http.StatusSeeOther)
 }
