@@ -81,7 +81,7 @@ func speakTo(t *testing.T, from, to string) {
 func TestAgentKilledWhileAnEventIsRefused(t *testing.T) {
 	harness.Need(t, world)
 	world.LogOnFailure(t)
-	address, refused := unreadable(t, "refused")
+	address, refused := unreadable(t, "cannot-be-read")
 	speakTo(t, world.URL, address)
 	honest := func() { speakTo(t, address, world.URL) }
 	defer func() {
@@ -90,7 +90,7 @@ func TestAgentKilledWhileAnEventIsRefused(t *testing.T) {
 		}
 	}()
 	restart(t)
-	job := submit(t, "refused", 1000, 0, "--hold")
+	job := submit(t, "cannot-be-read", 1000, 0, "--hold")
 	for _, point := range both("outbox.refused") {
 		crashAt(t, point)
 		waitDeath(t, point)
