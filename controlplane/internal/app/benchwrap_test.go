@@ -31,7 +31,7 @@ type oldClient struct {
 type oldTokens struct{ Access, Refresh string }
 
 func newOldClient(t *testing.T, base string) *oldClient {
-	return &oldClient{t: t, base: base, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}}
+	return &oldClient{t: t, base: base, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Minute}}
 }
 
 // call sends a request as `requests` would and decodes the answer of the wanted status.
