@@ -92,7 +92,7 @@ func TestTotalEndsWithTheCounts(t *testing.T) {
 	}
 	var out bytes.Buffer
 	t.Setenv("ERGON_TEST_SECONDS", "2100")
-	ok, err := run(t.Context(), []string{"total", record}, &out)
+	ok, err := run(t.Context(), strings.Fields("total "+record), &out)
 	if err != nil || ok {
 		t.Errorf("total = %v, %v; want a failure", ok, err)
 	}
