@@ -1,6 +1,7 @@
 package efficiency
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -119,6 +120,51 @@ func TestFindingsAboutGPUsAreAboutThoseAskedFor(t *testing.T) {
 				if f != nil && (f.Directive != c.line || f.Wasted.GPUS < c.gpuS-0.01 || f.Wasted.GPUS > c.gpuS+0.01) {
 					t.Errorf("%s, %v GPU seconds, want %s and %v", f.Directive, f.Wasted.GPUS, c.line, c.gpuS)
 				}
+			}
+		})
+	}
+}
+
+func TestCPUsAndMemoryPerGPUAreOfTheGPUsAskedFor(t *testing.T) {
+	const (
+		allAsked  = "AllocTRES=cpu=64,mem=512G,node=1,gres/gpu=4"
+		fewCores  = "cpu=08:00:00,mem=400G,gres/gpuutil=90" // 4 of 64
+		fewBytes  = "cpu=5-00:00:00,mem=40G,gres/gpuutil=90"
+		exclusive = "SubmitLine=sbatch --exclusive a.sh"
+		share     = "other GPU jobs"
+	)
+	for _, c := range []struct {
+		name, usage, asked, line string
+		rule                     Rule
+		fires                    bool
+		perGPU                   float64
+		directive                string
+	}{
+		{"CPUs of the one GPU that it asked for", fewCores, "gres/gpu=1", "", RuleCoresPerGPU, true, 64, "--cpus-per-gpu=6"},
+		{"CPUs of all GPUs of the node", fewCores, "gres/gpu=4", "", RuleCoresPerGPU, true, 16, "--cpus-per-gpu=2"},
+		{"CPUs that came with a node that the user asked for", fewCores, "gres/gpu=1", exclusive, RuleCoresPerGPU, false, 0, ""},
+		{"CPUs, and it asked for no GPU", fewCores, "mem=1G", "", RuleCoresPerGPU, false, 0, ""},
+		{"memory of the one GPU that it asked for", fewBytes, "gres/gpu=1", "", RuleMemoryPerGPU, true, 512 * gib, ""},
+		{"memory of all GPUs of the node", fewBytes, "gres/gpu=4", "", RuleMemoryPerGPU, true, 128 * gib, ""},
+		{"memory on a node that the user asked for with all its GPUs", fewBytes, "gres/gpu=1", exclusive, RuleMemoryPerGPU, true, 128 * gib, ""},
+		{"memory, and it asked for no GPU", fewBytes, "mem=1G", "", RuleMemoryPerGPU, false, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			job := longJob("AllocCPUS=64", "ReqCPUS=64", "ReqMem=512G", allAsked, "ReqTRES=cpu=64,node=1,"+c.asked, c.line)
+			f := hasRule(Analyse(Input{Rows: []*record{job, step0(c.usage)}}), c.rule)
+			if (f != nil) != c.fires {
+				t.Fatalf("%+v", f)
+			}
+			if f == nil {
+				return
+			}
+			got := f.Evidence["cpus_per_gpu"]
+			if c.rule == RuleMemoryPerGPU {
+				got = f.Evidence["memory_per_gpu_bytes"]
+			}
+			own := c.asked == "gres/gpu=1" // the node was the job's own: nobody lacks anything
+			if got != c.perGPU || f.Directive != c.directive || strings.Contains(f.Text, share) == own {
+				t.Errorf("%v per GPU, %q, %s", got, f.Directive, f.Text)
 			}
 		})
 	}

@@ -112,19 +112,21 @@ func lowGPURule(v view) *Finding {
 	}
 }
 
+// coresPerGPURule counts the GPUs that were asked for: Slurm multiplies --cpus-per-gpu by them, and those that the site
+// added are not the user's.
 func coresPerGPURule(v view) *Finding {
 	eff, ok := v.value(CPUEfficiency)
-	gpus, cpus := v.gpus(), v.a.cpus()
+	gpus, cpus := v.askedGPUs(), v.a.cpus()
 	if !ok || gpus == 0 || cpus/gpus <= v.t.CoresPerGPUMin || eff >= v.t.CoresPerGPUPercent || !v.clean() {
 		return nil
 	}
-	if v.r.Metrics[CPUEfficiency].Bound == Lower || v.a.forcedCPUs() > 0 {
-		return nil
+	if v.r.Metrics[CPUEfficiency].Bound == Lower || v.a.forcedCPUs() > 0 || v.a.exclusiveAsked() {
+		return nil // CPUs that came with a whole node would still come
 	}
 	need := math.Max(1, math.Ceil(1.3*eff/100*cpus/gpus))
 	return &Finding{
 		Rule: RuleCoresPerGPU, Severity: Info,
-		Text:      fmt.Sprintf("The job took %.0f CPUs per GPU and used %s of them; other GPU jobs on the node lack them.", cpus/gpus, percent(eff)),
+		Text:      fmt.Sprintf("The job took %.0f CPUs per GPU and used %s of them%s.", cpus/gpus, percent(eff), v.othersLack("them")),
 		Change:    fmt.Sprintf("Ask for %.0f CPUs per GPU, instead of --cpus-per-task: Slurm does not take both options.", need),
 		Evidence:  evidence{}.num("cpus_per_gpu", cpus/gpus).num("cpu_efficiency_percent", eff),
 		Wasted:    Wasted{CoreS: v.idle(coreS)},
@@ -133,11 +135,12 @@ func coresPerGPURule(v view) *Finding {
 	}
 }
 
+// memoryPerGPURule compares what was asked for with what was asked for: neither the site's memory nor its GPUs count.
 func memoryPerGPURule(v view) *Finding {
 	eff, ok := v.value(MemoryEfficiency)
 	limit, known := v.askedMemory()
 	peak, _ := v.value(MemoryPeak)
-	gpus := v.gpus()
+	gpus := v.askedGPUs()
 	if !ok || !known || gpus == 0 || limit/gpus <= v.t.MemoryPerGPUMinBytes || !v.clean() || !v.trustPeak() {
 		return nil
 	}
@@ -146,11 +149,19 @@ func memoryPerGPURule(v view) *Finding {
 	}
 	return &Finding{
 		Rule: RuleMemoryPerGPU, Severity: Info,
-		Text:     fmt.Sprintf("The job took %s of memory per GPU and needed %s; other GPU jobs on the node lack it.", size(limit/gpus), size(peak/gpus)),
+		Text:     fmt.Sprintf("The job took %s of memory per GPU and needed %s%s.", size(limit/gpus), size(peak/gpus), v.othersLack("it")),
 		Change:   fmt.Sprintf("Ask for about %s for each GPU (--mem is for all of the job's GPUs on a node together).", size(v.t.MemoryMargin*peak/gpus)),
 		Evidence: evidence{}.num("memory_per_gpu_bytes", limit/gpus).num("memory_efficiency_percent", eff),
 		Wasted:   Wasted{ByteS: min(max(0, limit-peak)*v.a.elapsed(), v.idle(byteS))},
 	}
+}
+
+// othersLack is what follows for other jobs: nothing on nodes that were the job's own.
+func (v view) othersLack(what string) string {
+	if v.a.exclusiveAsked() || v.a.forcedGPUs() > 0 {
+		return ""
+	}
+	return "; other GPU jobs on the node lack " + what
 }
 
 func gpuText(n float64) string {
