@@ -37,9 +37,19 @@ func newWorld(t *testing.T, s *gormstore.Store) *world {
 	return w
 }
 
+// fetch reads a source of prices.
 func (w *world) fetch(path string) error {
 	w.t.Helper()
-	f, err := tariff.NewFetcher(tariff.New(w.store, func() time.Time { return w.now }), []tariff.Feed{{Key: price, Unit: "EUR", URL: w.srv.URL + path}}, tariff.FetchDeps{
+	return w.fetchAll(tariff.Feed{Key: price, Unit: "EUR", URL: path})
+}
+
+// fetchAll reads feeds, whose URL is a path here.
+func (w *world) fetchAll(feeds ...tariff.Feed) error {
+	w.t.Helper()
+	for i := range feeds {
+		feeds[i].URL = w.srv.URL + feeds[i].URL
+	}
+	f, err := tariff.NewFetcher(tariff.New(w.store, func() time.Time { return w.now }), feeds, tariff.FetchDeps{
 		Store: w.store, States: w.store, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 		Changed: func(_ context.Context, from, to time.Time) error {
 			w.changed = append(w.changed, [2]time.Time{from, to})
@@ -52,24 +62,36 @@ func (w *world) fetch(path string) error {
 	return f.Run(context.Background())
 }
 
-var price = tariff.Key{Kind: tariff.Price}
+var (
+	price  = tariff.Key{Kind: tariff.Price}
+	carbon = tariff.Key{Kind: tariff.Carbon}
+)
 
-func (w *world) state() tariff.State {
+func (w *world) state() tariff.State { return w.stateOf(price) }
+
+func (w *world) stateOf(key tariff.Key) tariff.State {
 	w.t.Helper()
-	s, ok, err := w.store.FetchState(context.Background(), price)
+	s, ok, err := w.store.FetchState(context.Background(), key)
 	if err != nil || !ok {
 		w.t.Fatalf("no state: %v", err)
 	}
 	return s
 }
 
-func (w *world) intervals() int {
+func (w *world) intervals() int { return len(w.values(price)) }
+
+// values are what is stored of a tariff, in order.
+func (w *world) values(key tariff.Key) []float64 {
 	w.t.Helper()
-	list, err := w.store.Intervals(context.Background(), price)
+	list, err := w.store.Intervals(context.Background(), key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return len(list)
+	out := make([]float64, 0, len(list))
+	for _, iv := range list {
+		out = append(out, iv.Value)
+	}
+	return out
 }
 
 func TestACSVIsFetchedOnceAndThenOnlyAskedFor(t *testing.T) {
@@ -184,5 +206,69 @@ func TestOnlySafeAddressesAreFetched(t *testing.T) {
 		if err != nil && address != "" && strings.Contains(err.Error(), address) {
 			t.Errorf("the error shows the address: %v", err)
 		}
+	}
+}
+
+func TestCarbonIsFetchedBesideThePrices(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		w := newWorld(t, s)
+		feeds := func() []tariff.Feed {
+			return []tariff.Feed{{Key: price, Unit: "EUR", URL: "/p.csv"}, {Key: carbon, Unit: tariff.Gram, URL: "/c.csv"}}
+		}
+		w.mux.HandleFunc("/p.csv", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
+		full := 0
+		w.mux.HandleFunc("/c.csv", func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("ETag", `"v1"`)
+			if r.Header.Get("If-None-Match") == `"v1"` {
+				rw.WriteHeader(http.StatusNotModified)
+				return
+			}
+			full++
+			// A price may be negative, the carbon of a kilowatt hour may not: that line alone is left out.
+			fmt.Fprint(rw, "start,end,value\n2026-11-24T00:00:00Z,2026-11-24T01:00:00Z,400\n2026-11-24T01:00:00Z,2026-11-24T02:00:00Z,-1\n2026-11-24T02:00:00Z,2026-11-24T03:00:00Z,380.5\n")
+		})
+		for range 2 {
+			if err := w.fetchAll(feeds()...); err == nil || !strings.Contains(err.Error(), "fetching price ") || strings.Contains(err.Error(), "fetching carbon ") {
+				t.Errorf("the prices are away, the carbon is there: %v", err)
+			}
+		}
+		if got := fmt.Sprint(w.values(carbon), w.values(price)); got != "[400 380.5] []" || full != 1 {
+			t.Errorf("carbon and prices %s after %d full answers", got, full)
+		}
+		midnight := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+		if len(w.changed) != 1 || !w.changed[0][0].Equal(midnight) || !w.changed[0][1].Equal(midnight.Add(3*time.Hour)) {
+			t.Errorf("jobs of %v are to be looked at again", w.changed)
+		}
+		if c, p := w.stateOf(carbon), w.stateOf(price); c.Error != "" || c.Failures != 0 || c.Answered == nil || p.Failures != 2 || p.Error == "" {
+			t.Errorf("carbon %+v, price %+v", c, p)
+		}
+	})
+}
+
+func TestCarbonThatCannotBeUsedTakesNothingAway(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	body := "start,value\n2026-11-24T00:00:00Z,400\n2026-11-24T01:00:00Z,380\n"
+	w.mux.HandleFunc("/c.csv", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, body) })
+	fetch := func() error { return w.fetchAll(tariff.Feed{Key: carbon, Unit: tariff.Gram, URL: "/c.csv"}) }
+	if err := fetch(); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"only negative": "start,value\n2026-11-24T00:00:00Z,-400\n2026-11-24T01:00:00Z,-1\n", "a page of HTML": "<html><body>maintenance</body></html>", "nothing": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := w.stateOf(carbon).Failures
+			body = text
+			err := fetch()
+			if st := w.stateOf(carbon); err == nil || st.Failures != before+1 || st.Error == "" || fmt.Sprint(w.values(carbon)) != "[400 380]" || len(w.changed) != 1 {
+				t.Errorf("%v, %+v, %v, changed %v", err, st, w.values(carbon), w.changed)
+			}
+		})
+	}
+}
+
+func TestAFeedOfCarbonIsInGram(t *testing.T) {
+	if _, err := tariff.NewFetcher(nil, []tariff.Feed{{Key: carbon, Unit: "EUR", URL: "https://example.org/c.csv"}}, tariff.FetchDeps{}); err == nil {
+		t.Error("carbon in EUR was taken")
 	}
 }
