@@ -63,8 +63,7 @@ func runs() *rapid.Generator[[]run] {
 			if i > 0 && list[i-1].started && rapid.IntRange(0, 5).Draw(t, "requeued") == 0 { // the next run of the job before
 				prev := list[i-1]
 				list[i-1].state = "NODE_FAIL"
-				list[i].job, list[i].user, list[i].account, list[i].cluster = prev.job, prev.user, prev.account, prev.cluster
-				list[i].partition, list[i].qos = prev.partition, prev.qos
+				list[i].job, list[i].user, list[i].cluster = prev.job, prev.user, prev.cluster // partition, QOS and account may be others
 				wait := list[i].start - list[i].submit
 				list[i].submit, list[i].start = prev.end(), prev.end()+wait
 			}

@@ -51,6 +51,21 @@ func (b *builder) fetchTasks() ([]queue.Task, error) {
 	return []queue.Task{{Name: "tariffs", Every: b.cfg.Insight.FetchEvery, Timeout: fetchTimeout, Run: f.Run}}, nil
 }
 
+// refreshEvery is short: each round makes only so many reports due as fit beside the rest, and costs one look into an index
+// when there are none.
+const refreshEvery = time.Minute
+
+// addRefresh registers the task that makes the reports of an older version again after an upgrade.
+func (b *builder) addRefresh(reports *insight.Service) {
+	b.tasks = append(b.tasks, queue.Task{Name: "refresh", Every: refreshEvery, Timeout: time.Hour, Run: func(ctx context.Context) error {
+		n, err := reports.Refresh(ctx)
+		if n > 0 {
+			b.deps.Log.InfoContext(ctx, "reports of an older analysis are made again", "jobs", n)
+		}
+		return err
+	}})
+}
+
 func insightConfig(store *gormstore.Store, clusterDir string, deps Deps) (insight.Config, error) {
 	c := insight.Config{Tariffs: tariff.New(gormstore.NewTariffs(store), deps.Now)}
 	if clusterDir == "" {

@@ -31,6 +31,7 @@ func (b *builder) wireJobs(ctx context.Context) error {
 	reports := insight.New(gormstore.NewInsight(b.store), profiles, b.deps.Now, b.deps.Log, settings)
 	rows := gormstore.NewJobs(b.store)
 	b.addObjections(rows)
+	b.addRefresh(reports)
 	if err := b.addRetirement(rows); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (g *Jobs) Spans(ctx context.Context, cluster string, from, to time.Time, fn
 			s.Suspended = time.Duration(*suspended) * time.Second
 		}
 		return fn(s)
-	}, `SELECT j.account, j.unix_user, a.start_at, a.end_at, a.suspended_s, a.cpus
+	}, `SELECT a.account, j.unix_user, a.start_at, a.end_at, a.suspended_s, a.cpus
 		FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN clusters c ON c.id = j.cluster_id
 		WHERE c.name = ? AND a.start_at IS NOT NULL AND a.start_at < ? AND (a.end_at IS NULL OR a.end_at > ?)`, cluster, At(to), At(from))
 }

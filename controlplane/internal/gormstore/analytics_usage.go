@@ -9,8 +9,8 @@ import (
 
 // usageKeys are the dimensions as SQL; those of time are filled in for the dialect.
 var usageKeys = map[analytics.Dimension]string{
-	"cluster": "c.name", "user": "NULLIF(j.unix_user, '')", "account": "NULLIF(j.account, '')", "partition": "NULLIF(j.partition_name, '')",
-	"qos": "NULLIF(j.qos, '')", "name": "NULLIF(j.name, '')", "state": "NULLIF(a.slurm_state, '')",
+	"cluster": "c.name", "user": "NULLIF(j.unix_user, '')", "account": "NULLIF(a.account, '')", "partition": "NULLIF(a.partition_name, '')",
+	"qos": "NULLIF(a.qos, '')", "name": "NULLIF(j.name, '')", "state": "NULLIF(a.slurm_state, '')",
 	"nodes": "a.nodes", "cores": "a.cpus", "gpus": "a.gpus", "none": "NULL",
 }
 
@@ -116,7 +116,7 @@ func usageWhere(q analytics.Query) (where string, args []any) {
 	}{
 		{q.Cluster != "", " AND c.name = ?", func() any { return q.Cluster }},
 		{q.User != "", " AND j.user_id = ?", func() any { return q.User }},
-		{q.Account != "", " AND j.account = ?", func() any { return q.Account }},
+		{q.Account != "", " AND a.account = ?", func() any { return q.Account }},
 		{q.From != nil, " AND a.end_at >= ?", func() any { return At(*q.From) }},
 		{q.To != nil, " AND a.end_at < ?", func() any { return At(*q.To) }},
 	} {

@@ -84,6 +84,20 @@ func (g *Insight) MarkDueBetween(ctx context.Context, from, to, now time.Time) e
 	return err
 }
 
+// MarkStale is insight.Store.MarkStale. Counting is bounded by the limit too: right after an import very many are due.
+func (g *Insight) MarkStale(ctx context.Context, revision, limit int, now time.Time) (int64, error) {
+	var due int
+	err := g.s.q(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE analysis_due LIMIT ?) d", limit).Scan(&due).Error
+	if err != nil {
+		return 0, mapErr(fmt.Errorf("counting what is due: %w", err))
+	}
+	if due >= limit {
+		return 0, nil
+	}
+	return g.mark(ctx, now, `id IN (SELECT r.job_id FROM reports r JOIN jobs j ON j.id = r.job_id
+		WHERE r.revision < ? AND NOT j.analysis_due ORDER BY j.submit_at DESC LIMIT ?)`, revision, limit-due)
+}
+
 type materialRow struct {
 	SlurmJobID   string
 	UserID       *string
@@ -224,7 +238,7 @@ const noSeries = "{}"
 var reportColumns = []string{
 	"job_id", "report", "series", "inputs_digest", "cpu_allocated_core_s", "cpu_used_core_s", "memory_allocated_byte_s", "memory_used_byte_s",
 	"limit_s", "elapsed_s", "gpu_allocated_s", "gpu_used_s", "energy_j", "wasted_core_s", "wasted_memory_byte_s", "wasted_gpu_s", "computed_at",
-	"cost", "cost_unit", "carbon_g", "energy_open",
+	"cost", "cost_unit", "carbon_g", "energy_open", "revision",
 }
 
 var reportBulk = bulk{table: "reports", columns: reportColumns, conflict: updateAll("job_id", reportColumns)}
@@ -272,6 +286,6 @@ func reportArgs(d Dialect, r insight.Result) ([]any, error) {
 	return []any{
 		r.ID.String(), string(report), string(series), r.Analysis.Digest, s.CPUAllocated, s.CPUUsed, s.MemoryAllocated, s.MemoryUsed,
 		s.LimitS, s.ElapsedS, s.GPUAllocated, s.GPUUsed, s.EnergyJ, s.WastedCore, s.WastedMemory, s.WastedGPU, bind(d, &r.Analysis.ComputedAt),
-		s.Cost, nullable(s.CostUnit), s.CarbonG, s.EnergyOpen,
+		s.Cost, nullable(s.CostUnit), s.CarbonG, s.EnergyOpen, insight.Revision,
 	}, nil
 }

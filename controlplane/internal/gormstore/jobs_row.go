@@ -124,29 +124,32 @@ func idOf(text *string) (*uuid.UUID, error) {
 }
 
 type attemptRow struct {
-	JobID       string
-	Attempt     int
-	SlurmState  string
-	SubmitAt    Time
-	EligibleAt  *Time
-	StartAt     *Time
-	EndAt       *Time
-	ElapsedS    *int64
-	SuspendedS  *int64
-	WallS       *int64
-	WaitS       *int64
-	Nodes       *int64
-	Cpus        *int64
-	Gpus        *int64
-	MemoryBytes *int64
-	ExitCode    *int64
-	ExitSignal  *int64
+	JobID         string
+	Attempt       int
+	Account       string
+	PartitionName string
+	QOS           string `gorm:"column:qos"`
+	SlurmState    string
+	SubmitAt      Time
+	EligibleAt    *Time
+	StartAt       *Time
+	EndAt         *Time
+	ElapsedS      *int64
+	SuspendedS    *int64
+	WallS         *int64
+	WaitS         *int64
+	Nodes         *int64
+	Cpus          *int64
+	Gpus          *int64
+	MemoryBytes   *int64
+	ExitCode      *int64
+	ExitSignal    *int64
 }
 
 func (attemptRow) TableName() string { return "attempts" }
 
 var attemptColumns = []string{
-	"job_id", "attempt", "slurm_state", "submit_at", "eligible_at", "start_at", "end_at", "elapsed_s", "suspended_s", "wall_s", "wait_s",
+	"job_id", "attempt", "account", "partition_name", "qos", "slurm_state", "submit_at", "eligible_at", "start_at", "end_at", "elapsed_s", "suspended_s", "wall_s", "wait_s",
 	"nodes", "cpus", "gpus", "memory_bytes", "exit_code", "exit_signal",
 }
 
@@ -154,14 +157,14 @@ var attemptBulk = bulk{table: "attempts", columns: attemptColumns, conflict: upd
 
 func attemptArgs(d Dialect, job string, a jobs.Attempt) []any {
 	return []any{
-		job, a.Number, a.SlurmState, bind(d, &a.SubmitAt), bind(d, a.EligibleAt), bind(d, a.StartAt), bind(d, a.EndAt), bindInt(a.ElapsedS), bindInt(a.SuspendedS),
+		job, a.Number, a.Account, a.Partition, a.QOS, a.SlurmState, bind(d, &a.SubmitAt), bind(d, a.EligibleAt), bind(d, a.StartAt), bind(d, a.EndAt), bindInt(a.ElapsedS), bindInt(a.SuspendedS),
 		bindInt(a.WallS), bindInt(a.WaitS), bindInt(a.Nodes), bindInt(a.CPUs), bindInt(a.GPUs), bindInt(a.MemoryBytes), bindInt(a.ExitCode), bindInt(a.ExitSignal),
 	}
 }
 
 func (r attemptRow) domain() jobs.Attempt {
 	return jobs.Attempt{
-		Number: r.Attempt, SlurmState: r.SlurmState, SubmitAt: r.SubmitAt.Time(), EligibleAt: r.EligibleAt.Ptr(), StartAt: r.StartAt.Ptr(), EndAt: r.EndAt.Ptr(),
+		Number: r.Attempt, Account: r.Account, Partition: r.PartitionName, QOS: r.QOS, SlurmState: r.SlurmState, SubmitAt: r.SubmitAt.Time(), EligibleAt: r.EligibleAt.Ptr(), StartAt: r.StartAt.Ptr(), EndAt: r.EndAt.Ptr(),
 		ElapsedS: r.ElapsedS, SuspendedS: r.SuspendedS, WallS: r.WallS, WaitS: r.WaitS, Nodes: r.Nodes, CPUs: r.Cpus, GPUs: r.Gpus,
 		MemoryBytes: r.MemoryBytes, ExitCode: r.ExitCode, ExitSignal: r.ExitSignal,
 	}

@@ -83,7 +83,7 @@ func quarterOf(d Dialect) string {
 func addUsageSums(ctx context.Context, tx *gorm.DB, cluster string, ids []string) error {
 	where, _ := usageWhere(analytics.Query{})
 	query := "SELECT account, quarter, third, " + strings.Join(append(usageSumCounts[:len(usageSumCounts):len(usageSumCounts)], usageSumAmounts...), ", ") +
-		" FROM (SELECT j.account, " + quarterOf(Dialect(tx.Name())) + " AS quarter, COALESCE(r.cost_unit, '') AS third, " + usageSums + "," + usageEnergy +
+		" FROM (SELECT a.account, " + quarterOf(Dialect(tx.Name())) + " AS quarter, COALESCE(r.cost_unit, '') AS third, " + usageSums + "," + usageEnergy +
 		" FROM attempts a JOIN jobs j ON j.id = a.job_id" + energyJoin + " WHERE " + where + " AND j.id IN ? GROUP BY 1, 2, 3) p"
 	return addSums(ctx, tx, sumTable{"usage_sums", "cost_unit", usageSumCounts, usageSumAmounts}, cluster, query, ids)
 }
@@ -91,7 +91,7 @@ func addUsageSums(ctx context.Context, tx *gorm.DB, cluster string, ids []string
 func addLedgerSums(ctx context.Context, tx *gorm.DB, cluster string, ids []string) error {
 	where, _ := usageWhere(analytics.Query{})
 	query := "SELECT account, quarter, resource, " + strings.Join(append(ledgerSumCounts[:len(ledgerSumCounts):len(ledgerSumCounts)], ledgerSumAmounts...), ", ") +
-		" FROM (" + fmt.Sprintf(usageLedgers, "j.account, "+quarterOf(Dialect(tx.Name()))+" AS quarter", where+" AND j.id IN ?") + ", 3) p"
+		" FROM (" + fmt.Sprintf(usageLedgers, "a.account, "+quarterOf(Dialect(tx.Name()))+" AS quarter", where+" AND j.id IN ?") + ", 3) p"
 	return addSums(ctx, tx, sumTable{"ledger_sums", "resource", ledgerSumCounts, ledgerSumAmounts}, cluster, query, ids)
 }
 

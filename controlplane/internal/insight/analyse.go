@@ -18,8 +18,9 @@ import (
 	"github.com/ergon-hpc/ergon/shared/workprint"
 )
 
-// revision is part of every digest: a change of it makes all history due for a better analysis.
-const revision = "5"
+// Revision says by which rules reports are made. Raise it with every change of shared/efficiency (or of this package) that
+// changes a number, a finding or a reason: Refresh then makes the reports of older revisions again. It is part of every digest.
+const Revision = 6
 
 // Config bounds the work of an analysis. The zero value takes the defaults.
 type Config struct {
@@ -78,6 +79,20 @@ func (s *Service) Recover(ctx context.Context) error {
 		s.log.InfoContext(ctx, "profiles without analysis were found", "jobs", n)
 	}
 	return err
+}
+
+// refreshAtOnce is how many reports of older revisions may wait for their analysis at a time: what ended just now waits behind
+// them for seconds, not for all history.
+const refreshAtOnce = 1000
+
+// Refresh makes reports of older revisions due again, as many as fit beside what is due already, and says how many. It may be
+// called at any time, repeated and killed: a report is stale until it is made again.
+func (s *Service) Refresh(ctx context.Context) (int64, error) {
+	n, err := s.store.MarkStale(ctx, Revision, refreshAtOnce, s.now())
+	if err != nil {
+		return 0, fmt.Errorf("looking for reports of an older analysis: %w", err)
+	}
+	return n, nil
 }
 
 // ProfileStored makes the analysis of a job due: a profile of it was stored.
@@ -200,7 +215,7 @@ func (s *Service) batch(ctx context.Context, ids []uuid.UUID, fail func(uuid.UUI
 // digest names the inputs; energy is that of the site's words about energy.
 func (m Material) digest(energy string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%s\n%s", revision, m.ClusterName, m.Facts, energy)
+	fmt.Fprintf(h, "%d\n%s\n%s\n%s", Revision, m.ClusterName, m.Facts, energy)
 	for _, r := range m.Rows {
 		fmt.Fprintf(h, "%s\n", r.Digest)
 	}

@@ -26,6 +26,8 @@ type Store interface {
 	MarkDue(ctx context.Context, id uuid.UUID, now time.Time) error
 	// MarkMissed makes those jobs due of which a profile was stored after their analysis.
 	MarkMissed(ctx context.Context, now time.Time) (int64, error)
+	// MarkStale makes those jobs due whose report is of an older revision, so many that at most limit are due, newest first.
+	MarkStale(ctx context.Context, revision, limit int, now time.Time) (int64, error)
 }
 
 // Archive is the store as questions about many jobs need it.

@@ -92,12 +92,13 @@ func overlay(list []*folded, s Snapshot) []*folded {
 	return list
 }
 
-// matching finds the attempt of a snapshot: by submit time, else by its number.
+// matching finds the attempt of a snapshot: by submit time, of several with the same one (older Slurm keeps it over a requeue)
+// by its number, and where none is of its time by its number alone.
 func matching(list []*folded, s Snapshot) *folded {
 	var best *folded
-	for _, f := range list {
+	for i, f := range list {
 		d := abs(f.Submit - s.Submit)
-		if d <= requeueSlack && (best == nil || d < abs(best.Submit-s.Submit)) {
+		if d <= requeueSlack && (best == nil || d < abs(best.Submit-s.Submit) || d == abs(best.Submit-s.Submit) && i == s.Attempt) {
 			best = f
 		}
 	}
@@ -111,7 +112,7 @@ func abs(n int64) int64 { return max(n, -n) }
 
 func (f *folded) attempt(n int) Attempt {
 	return Attempt{
-		Number: n, SlurmState: f.slurmState, SubmitAt: time.Unix(f.Submit, 0).UTC(), EligibleAt: at(f.Eligible), StartAt: at(f.Start), EndAt: at(firstOf(f.End, f.EndSeen)),
+		Number: n, Account: f.Account, Partition: f.Partition, QOS: f.QOS, SlurmState: f.slurmState, SubmitAt: time.Unix(f.Submit, 0).UTC(), EligibleAt: at(f.Eligible), StartAt: at(f.Start), EndAt: at(firstOf(f.End, f.EndSeen)),
 		ElapsedS: f.ElapsedS, SuspendedS: f.SuspendedS, WallS: f.WallS, WaitS: f.WaitS,
 		Nodes: small(f.Nodes), CPUs: small(f.CPUs), GPUs: f.GPUs, MemoryBytes: f.MemoryBytes, ExitCode: f.ExitCode, ExitSignal: f.ExitSignal,
 	}

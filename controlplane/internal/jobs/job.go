@@ -56,6 +56,9 @@ type Job struct {
 // Attempt is one incarnation of a job.
 type Attempt struct {
 	Number      int
+	Account     string // of this run: a requeued one may have been moved
+	Partition   string
+	QOS         string
 	SlurmState  string
 	SubmitAt    time.Time
 	EligibleAt  *time.Time

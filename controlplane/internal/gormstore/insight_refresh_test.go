@@ -1,0 +1,65 @@
+package gormstore_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore"
+	"github.com/ergon-hpc/ergon/controlplane/internal/gormstore/storetest"
+	"github.com/ergon-hpc/ergon/controlplane/internal/insight"
+)
+
+const threeJobs = "JobID|State|Submit|Start|End|ElapsedRaw|AllocCPUS|NNodes|NodeList|TotalCPU|AllocTRES\n" +
+	"1|COMPLETED|1000|1000|1100|100|4|1|n1|00:03:20|cpu=4,mem=8G,node=1\n" +
+	"2|COMPLETED|1000|1000|1100|100|4|1|n1|00:03:20|cpu=4,mem=8G,node=1\n" +
+	"3|COMPLETED|1000|1000|1100|100|4|1|n1|00:03:20|cpu=4,mem=8G,node=1\n"
+
+// An upgrade leaves reports of the old rules: they are made again some at a time, and those of a newer server are left alone.
+func TestReportsOfAnOlderAnalysisAreMadeAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		l, store := newLab(t, s), gormstore.NewInsight(s)
+		l.ingest(records(t, threeJobs))
+		work := insight.New(store, nil, time.Now, slog.New(slog.DiscardHandler), insight.Config{})
+		analyse := func(want int) {
+			t.Helper()
+			if w, err := work.AnalyseDue(t.Context(), func(int) {}); err != nil || w.Analysed != want || w.Failed > 0 {
+				t.Fatalf("%+v, %v, want %d", w, err, want)
+			}
+		}
+		exec := func(query string, args ...any) {
+			t.Helper()
+			if _, err := s.SQL().ExecContext(t.Context(), query, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count := func(where string) (n int) {
+			t.Helper()
+			if err := s.SQL().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM reports WHERE "+where).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		analyse(3)
+		if n, err := work.Refresh(t.Context()); err != nil || n != 0 {
+			t.Fatalf("%d of today's reports are to be made again, %v", n, err)
+		}
+		// As an older version left them: other numbers, made of the same rows under another revision.
+		exec("UPDATE reports SET revision = 1, inputs_digest = 'old', cpu_used_core_s = 1, report = '{}' WHERE job_id IN (SELECT id FROM jobs WHERE slurm_job_id <> '3')")
+		exec("UPDATE reports SET revision = 1000, cpu_used_core_s = 7 WHERE job_id IN (SELECT id FROM jobs WHERE slurm_job_id = '3')")
+		for round := range 2 { // one at a time, as a limit of one allows
+			for call, want := range []int64{1, 0} {
+				if n, err := store.MarkStale(t.Context(), insight.Revision, 1, time.Now()); err != nil || n != want {
+					t.Fatalf("round %d, call %d: %d became due, %v", round, call, n, err)
+				}
+			}
+			analyse(1)
+		}
+		if n, err := work.Refresh(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d are left, %v", n, err)
+		}
+		if good, newer := count("cpu_used_core_s = 200 AND report LIKE '%cpu_efficiency%'"), count("revision = 1000 AND cpu_used_core_s = 7"); good != 2 || newer != 1 {
+			t.Errorf("%d reports of today's rules, %d of a newer server's", good, newer)
+		}
+	})
+}
