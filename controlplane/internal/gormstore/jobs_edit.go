@@ -20,7 +20,7 @@ func NewJobs(s *Store) *Jobs { return &Jobs{s: s} }
 // inChunk bounds the values of one IN list.
 const inChunk = 4000
 
-// manyJobs is the size of a batch from which on the keys, which are random, deserve a larger page cache.
+// manyJobs is the size of a batch from which on settings of its own pay: forMany.
 const manyJobs = 500
 
 // Edit is jobs.Books.Edit. On PostgreSQL edits of one cluster queue behind an advisory lock; SQLite has one writer anyway.
@@ -29,9 +29,9 @@ func (g *Jobs) Edit(ctx context.Context, want jobs.Want, apply func(*jobs.Book) 
 		if err := g.s.lockJobs(tx, want.ClusterID); err != nil {
 			return err
 		}
-		if g.s.dialect == SQLite && len(want.Raws) > manyJobs {
-			if err := tx.Exec("PRAGMA cache_size = -262144").Error; err != nil { // 256 MiB, of this connection
-				return fmt.Errorf("widening the page cache: %w", err)
+		if len(want.Raws) > manyJobs {
+			if err := g.s.preparedForMany(tx); err != nil {
+				return err
 			}
 		}
 		book, err := loadBook(tx, want)
@@ -50,6 +50,18 @@ func (g *Jobs) Edit(ctx context.Context, want jobs.Want, apply func(*jobs.Book) 
 		}
 		return writeClaims(tx, book.Claims)
 	})
+}
+
+// forMany are settings for a large batch. SQLite: 256 MiB of page cache, of this connection. PostgreSQL, to the end of the
+// transaction: a prepared statement keeps the plan that it was given when the table was empty, until the table is analysed; in
+// an import that is a look through the whole table for each of thousands of numbers.
+var forMany = map[Dialect]string{SQLite: "PRAGMA cache_size = -262144", Postgres: "SET LOCAL plan_cache_mode = force_custom_plan"}
+
+func (s *Store) preparedForMany(tx *gorm.DB) error {
+	if err := tx.Exec(forMany[s.dialect]).Error; err != nil {
+		return fmt.Errorf("preparing for a large batch: %w", err)
+	}
+	return nil
 }
 
 // lockJobs keeps others from deciding whose the jobs of a cluster are until the transaction ends.
