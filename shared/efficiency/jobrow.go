@@ -1,6 +1,7 @@
 package efficiency
 
 import (
+	"math"
 	"strings"
 
 	"github.com/ergon-hpc/ergon/shared/slurmfmt"
@@ -85,10 +86,10 @@ func (a *attempt) setAlloc(alloc slurmfmt.TRES) {
 	if alloc.Empty() {
 		return
 	}
-	switch gpus := alloc.GPUs(); gpus.Kind {
-	case slurmfmt.Known:
+	switch gpus := alloc.GPUs(); {
+	case gpus.Kind == slurmfmt.Known && gpus.N <= mostCounted:
 		a.job.GPUs = ptr(gpus.N)
-	case slurmfmt.Missing:
+	case gpus.Kind == slurmfmt.Missing:
 		a.job.GPUs = ptr(int64(0))
 	}
 	if n, ok := alloc.AllocMemory().Value(); ok && n > 0 {
@@ -96,9 +97,13 @@ func (a *attempt) setAlloc(alloc slurmfmt.TRES) {
 	}
 }
 
+// mostCounted is more CPUs, nodes or GPUs than any machine has. A larger number is an unset value or damage: of one such row
+// the ledger of a whole cluster would be nonsense.
+const mostCounted = math.MaxInt32
+
 func firstCount(counts ...slurmfmt.Count) *int64 {
 	for _, c := range counts {
-		if n, ok := positive(c); ok {
+		if n, ok := positive(c); ok && n <= mostCounted {
 			return ptr(n)
 		}
 	}

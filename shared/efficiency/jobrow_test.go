@@ -49,6 +49,7 @@ func TestCountsOfJobs(t *testing.T) {
 		{"zero is not yet", []string{"AllocCPUS=0", "NNodes=0"}, 0, 0},
 		{"the list of nodes", []string{"NodeList=n[1-5]"}, 0, 5},
 		{"not numbers", []string{"AllocCPUS=many", "NNodes=-3"}, 0, 0},
+		{"more than there can be", []string{"AllocCPUS=9223372036854775807", "NNodes=4294967294", "AllocTRES=cpu=4,node=2,gres/gpu=99999999999"}, 4, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := jobOf(c.pairs...)
@@ -56,6 +57,9 @@ func TestCountsOfJobs(t *testing.T) {
 			nodes, _ := value(j.Nodes)
 			if cpus != c.cpus || nodes != c.nodes || (j.CPUs == nil) != (c.cpus == 0) {
 				t.Errorf("%d CPUs, %d nodes", cpus, nodes)
+			}
+			if gpus, known := value(j.GPUs); known && gpus > 0 {
+				t.Errorf("%d GPUs", gpus)
 			}
 		})
 	}

@@ -168,6 +168,15 @@ func TestReusedIDMakesAnotherJob(t *testing.T) {
 	}
 }
 
+// The row says that the job ran for 31 000 years until the end of time: a Start made of that would count in every sum.
+func TestADamagedRowMakesNoStartBeforeAllTime(t *testing.T) {
+	l := newLab(t, storetest.SQLite(t))
+	l.ingest(records(t, "JobID|State|Submit|Start|End|ElapsedRaw|NodeList|ExitCode\n1|COMPLETED|100|Unknown|253402300799|999999999999|n1|0:0\n"))
+	if list := l.all(); len(list) != 1 || list[0].Job.StartAt != nil {
+		t.Errorf("jobs:\n%s", l.picture())
+	}
+}
+
 func TestArrayTasksAndHetComponentsAreJobsOfTheirOwn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
 		l := newLab(t, s)

@@ -109,7 +109,7 @@ func (f *Facts) complete(start, end *int64) (s, e *int64) {
 		span += *f.SuspendedS
 	}
 	switch {
-	case start == nil && end != nil && span > 0:
+	case start == nil && end != nil && span > 0 && span < *end: // before 1970 nothing ran
 		start = ptr(*end - span)
 	case start != nil && (end == nil || *end < *start):
 		end = ptr(*start + span)
