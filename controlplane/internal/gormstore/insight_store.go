@@ -95,7 +95,7 @@ func (g *Insight) MarkStale(ctx context.Context, revision, limit int, now time.T
 		return 0, nil
 	}
 	return g.mark(ctx, now, `id IN (SELECT r.job_id FROM reports r JOIN jobs j ON j.id = r.job_id
-		WHERE r.revision < ? AND NOT j.analysis_due ORDER BY j.submit_at DESC LIMIT ?)`, revision, limit-due)
+		WHERE r.revision < ? AND NOT j.analysis_due LIMIT ?)`, revision, limit-due)
 }
 
 type materialRow struct {

@@ -26,7 +26,7 @@ type Store interface {
 	MarkDue(ctx context.Context, id uuid.UUID, now time.Time) error
 	// MarkMissed makes those jobs due of which a profile was stored after their analysis.
 	MarkMissed(ctx context.Context, now time.Time) (int64, error)
-	// MarkStale makes those jobs due whose report is of an older revision, so many that at most limit are due, newest first.
+	// MarkStale makes those jobs due whose report is of an older revision, so many that at most limit are due.
 	MarkStale(ctx context.Context, revision, limit int, now time.Time) (int64, error)
 }
 
