@@ -30,6 +30,10 @@ func TestAgentKilledWhileAJobIsGivenUp(t *testing.T) {
 	alice.Must(t, "scancel", lost.slurmID)
 	end()
 	waitSlurm(t, lost.slurmID, "CANCELLED")
+	harness.Eventually(t, site.Patience, func() (bool, string) { // nothing more of it comes into accounting
+		queue := strings.Fields(alice.Must(t, "squeue", "-h", "-o", "%A"))
+		return !slices.Contains(queue, lost.slurmID), fmt.Sprintf("squeue shows %q", queue)
+	})
 	accounting(t, "DELETE FROM %s WHERE id_job = "+lost.slurmID)
 	for _, point := range both("job.LOST") {
 		crashAt(t, point, ages("lost=1s"))
