@@ -65,7 +65,8 @@ func runs() *rapid.Generator[[]run] {
 				list[i-1].state = "NODE_FAIL"
 				list[i].job, list[i].user, list[i].cluster = prev.job, prev.user, prev.cluster // partition, QOS and account may be others
 				wait := list[i].start - list[i].submit
-				list[i].submit, list[i].start = prev.end(), prev.end()+wait
+				list[i].submit = prev.end() + 1 // two rows of one submit and start are versions of one run
+				list[i].start = list[i].submit + wait
 			}
 		}
 		return list
