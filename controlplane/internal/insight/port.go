@@ -22,6 +22,11 @@ type Store interface {
 	Stored(ctx context.Context, id uuid.UUID) (a Analysis, ok bool, err error)
 	// Save stores analyses and clears what is due of each, unless the job changed after Seen.
 	Save(ctx context.Context, results []Result) error
+	Marks
+}
+
+// Marks make the analysis of jobs due.
+type Marks interface {
 	// MarkDue makes a job's analysis due.
 	MarkDue(ctx context.Context, id uuid.UUID, now time.Time) error
 	// MarkMissed makes those jobs due of which a profile was stored after their analysis.
