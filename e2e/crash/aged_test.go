@@ -2,8 +2,6 @@ package crash
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,59 +12,6 @@ import (
 
 // ages are the waits that the agent's test build takes; the product's are minutes and days.
 func ages(words string) string { return "ERGON_CRASH_AGES=" + words }
-
-// A job that is neither in squeue nor in accounting is given up once, and nothing of it is touched. One that waits is not.
-func TestAgentKilledWhileAJobIsGivenUp(t *testing.T) {
-	harness.Need(t, world)
-	world.LogOnFailure(t)
-	restart(t)
-	other := submit(t, "waits", 100, 0, "--hold")
-	lost, end := openEnded(t, "lost")
-	alice.WaitJob(t, lost.slurmID, "RUNNING", func(j site.Job) bool { return j.State == "RUNNING" })
-	waitFile(t, filepath.Join(lost.dir, "out.dat"))
-	if err := world.KillAgent(); err != nil {
-		t.Fatal(err)
-	}
-	alice.Must(t, "scancel", lost.slurmID)
-	end()
-	waitSlurm(t, lost.slurmID, "CANCELLED")
-	harness.Eventually(t, site.Patience, func() (bool, string) { // nothing more of it comes into accounting
-		queue := strings.Fields(alice.Must(t, "squeue", "-h", "-o", "%A"))
-		return !slices.Contains(queue, lost.slurmID), fmt.Sprintf("squeue shows %q", queue)
-	})
-	accounting(t, "DELETE FROM %s WHERE id_job = "+lost.slurmID)
-	for _, point := range both("job.LOST") {
-		crashAt(t, point, ages("lost=1s"))
-		waitDeath(t, point)
-	}
-	restart(t)
-	job := alice.WaitJob(t, lost.slurmID, "LOST", func(j site.Job) bool { return j.State == "FAILED" && j.SlurmState == "LOST" })
-	alice.Must(t, "scontrol", "release", other.slurmID)
-	other.settle(t)
-	times := 0
-	for _, event := range alice.Events(t, job.ID) {
-		if event.SlurmState == "LOST" {
-			times++
-		}
-	}
-	if after := alice.Jobs(t, lost.slurmID); times != 1 || len(after) != 1 || len(after[0].Attempts) != 1 || after[0].State != "FAILED" {
-		t.Errorf("the end was told %d times, the jobs are %+v; want once, and one FAILED", times, after)
-	}
-	if n := tagged(t, job.SubmissionID); n != 0 {
-		t.Errorf("the submission has %d jobs in Slurm, which forgot it", n)
-	}
-	if stored := onDisk(t, job.ID); len(stored) != 0 || len(lost.want(t)) != 2 {
-		t.Errorf("of the files that stay where they are, %d were stored", len(stored))
-	}
-}
-
-func waitFile(t *testing.T, path string) {
-	t.Helper()
-	harness.Eventually(t, site.Patience, func() (bool, string) {
-		info, err := os.Stat(path)
-		return err == nil && info.Size() > 0, fmt.Sprintf("%s: %v", path, err)
-	})
-}
 
 // killedWrapper submits by a wrapper that kills itself at the point.
 func killedWrapper(t *testing.T, point, name string, options ...string) (dir string) {

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,14 @@ func growing(t *testing.T, path string) (end func()) {
 	}
 	t.Cleanup(end)
 	return end
+}
+
+func waitFile(t *testing.T, path string) {
+	t.Helper()
+	harness.Eventually(t, site.Patience, func() (bool, string) {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() > 0, fmt.Sprintf("%s: %v", path, err)
+	})
 }
 
 // largeEnough takes so long to hash that a write falls into it, and goes in one piece.
