@@ -1,12 +1,14 @@
 package efficiency
 
+import "slices"
+
 // memoryPeak is the job's peak of resident memory in bytes. Series of all tasks over
 // nearly the whole run give the peak of the sum; otherwise the accounting gives an
 // upper bound; incomplete series alone give a lower bound.
 func (a *attempt) memoryPeak() amount {
 	series, steps := a.memoryOfProfile(), a.memoryOfSteps()
 	if m := choose(series, steps, a.memoryOfJobstats()); m.ok {
-		return a.beyond(a.beyond(m, series), steps)
+		return a.stoppedAtLimit(a.beyond(a.beyond(m, series), steps))
 	}
 	if a.short() {
 		return none(NoStepData, ShortJob)
@@ -27,6 +29,20 @@ func (a *attempt) beyond(m, seen amount) amount {
 	}
 	m.value = seen.value
 	return m
+}
+
+// stoppedAtLimit: a job that was killed at its limit held more than a sampling below the limit saw. On one node that is a
+// lower bound; of several it is not known which one was full.
+func (a *attempt) stoppedAtLimit(m amount) amount {
+	limit, _, known := a.memory()
+	if !a.outOfMemory() || known && m.value >= limit || a.in.Cluster.gatherer() == gatherPeak && m.source != SourceProfile {
+		return m
+	}
+	m.bound = m.bound.and(Lower)
+	if nodes, ok := value(a.job.Nodes); ok && nodes == 1 && !slices.Contains(m.reasons, PerTaskMaximum) {
+		m.bound = Lower
+	}
+	return m.because(KilledAtLimit)
 }
 
 func (a *attempt) memoryOfSteps() amount {

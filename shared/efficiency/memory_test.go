@@ -117,3 +117,39 @@ func TestPeakOverlap(t *testing.T) {
 		})
 	}
 }
+
+// A job that died of its limit did not need 7 % of it.
+func TestAPeakSampledBeforeAKillAtTheLimitIsALowerBound(t *testing.T) {
+	sampled := &Cluster{JobAcctGather: "jobacct_gather/linux"}
+	for _, c := range []struct {
+		name     string
+		nodes    string
+		state    string
+		step     string
+		bound    Bound
+		atLimit  bool
+		gathered *Cluster
+	}{
+		{"below the limit", "1", "OUT_OF_MEMORY", "TRESUsageInTot=mem=5M", Lower, true, sampled},
+		{"gatherer not known", "1", "OUT_OF_MEMORY", "TRESUsageInTot=mem=5M", Lower, true, nil},
+		{"seen at the limit", "1", "OUT_OF_MEMORY", "TRESUsageInTot=mem=64M", Estimate, false, sampled},
+		{"which node is not known", "2", "OUT_OF_MEMORY", "TRESUsageInTot=mem=5M", Estimate, true, sampled},
+		{"largest task times tasks", "1", "OUT_OF_MEMORY", "MaxRSS=5M", Estimate, true, sampled},
+		{"not killed", "1", "COMPLETED", "TRESUsageInTot=mem=5M", Estimate, false, sampled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := Input{Cluster: c.gathered, Rows: []*record{
+				row("JobID=7", "State="+c.state, "AllocCPUS=2", "NNodes="+c.nodes, "ElapsedRaw=600", "AllocTRES=cpu=2,mem=64M"),
+				row("JobID=7.0", "State="+c.state, "NNodes="+c.nodes, "NTasks=2", c.step, "Start=1000", "End=1600"),
+			}}
+			r := Analyse(in)
+			m := r.Metrics[MemoryPeak]
+			if m.Value == nil || m.Bound != c.bound || m.Has(KilledAtLimit) != c.atLimit {
+				t.Errorf("%+v, want %s", m, c.bound)
+			}
+			if e := r.Metrics[MemoryEfficiency]; e.Value == nil || e.Bound != c.bound || e.Has(KilledAtLimit) != c.atLimit {
+				t.Errorf("efficiency %+v, want %s", e, c.bound)
+			}
+		})
+	}
+}

@@ -52,6 +52,8 @@ const (
 	MissingIntervals Reason = "missing_intervals"
 	// ScriptUnknown: what the job asked for beyond its submit line, in #SBATCH lines, is not known.
 	ScriptUnknown Reason = "script_unknown"
+	// KilledAtLimit: killed for lack of memory; what the job held then was not sampled.
+	KilledAtLimit Reason = "killed_at_limit"
 	// NotApplicable: the metric has no meaning for this job (no GPU; all nodes measured).
 	NotApplicable Reason = "not_applicable"
 )

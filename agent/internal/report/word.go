@@ -29,6 +29,7 @@ var reasonWords = map[efficiency.Reason]string{
 	efficiency.Sampled:            "sampled: a short spike is missed",
 	efficiency.OverLimit:          "more than was allocated",
 	efficiency.ScriptUnknown:      "what the script itself asked for is not known",
+	efficiency.KilledAtLimit:      "killed for lack of memory: it held more than was sampled",
 	efficiency.MissingIntervals:   "the tariff does not cover all of the time",
 	efficiency.NotApplicable:      "does not apply to this job",
 }

@@ -20,7 +20,7 @@ import (
 
 // Revision says by which rules reports are made. Raise it with every change of shared/efficiency (or of this package) that
 // changes a number, a finding or a reason: Refresh then makes the reports of older revisions again. It is part of every digest.
-const Revision = 6
+const Revision = 7
 
 // Config bounds the work of an analysis. The zero value takes the defaults.
 type Config struct {
