@@ -55,7 +55,7 @@ func takenKey(t *testing.T, dir string) bool {
 	return strings.Contains(result.Stdout, "ok   "+line)
 }
 
-// openEnded is a job that runs until its file end is there.
+// openEnded is a job that runs until a file beside its directory ends it.
 func openEnded(t *testing.T, name string) (job expected, end func()) {
 	t.Helper()
 	dir := alice.Mkdir(t)
@@ -63,10 +63,10 @@ func openEnded(t *testing.T, name string) (job expected, end func()) {
 #SBATCH --mem=100M --output=stdout.txt
 #ERGON outputs=*.dat
 head -c 1000 /dev/urandom > out.dat
-until [ -e ../%s.end ]; do sleep 0.1; done
+until [ -e "$PWD.end" ]; do sleep 0.1; done
 `
-	id := alice.Sbatch(t, strings.Replace(script, "%s", name, 1), "--chdir="+dir, "--job-name="+name)
-	return expected{slurmID: id, dir: dir}, func() { alice.Write(t, name+".end", "", 0o644) }
+	id := alice.Sbatch(t, script, "--chdir="+dir, "--job-name="+name)
+	return expected{slurmID: id, dir: dir}, func() { alice.WriteIn(t, filepath.Dir(dir), filepath.Base(dir)+".end", "", 0o644) }
 }
 
 // A job is tracked while the key is replaced: its later events and its outputs come by the new key, and the old one is good for

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,26 +29,8 @@ type gate struct{ squeue string }
 // newGate restarts the agent behind it, and without it when the test ends.
 func newGate(t *testing.T) gate {
 	t.Helper()
-	squeue, err := exec.LookPath("squeue")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(world.Dir, "gate")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o777); err != nil { // the agent's account takes the pass
-		t.Fatal(err)
-	}
-	for _, name := range []string{"sacct", "scontrol", "sstat", "sdiag", "sacctmgr"} {
-		if err := os.Symlink(filepath.Join(filepath.Dir(squeue), name), filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := world.Commands(t, map[string]string{"squeue": gated})
 	g := gate{squeue: filepath.Join(dir, "squeue")}
-	if err := os.WriteFile(g.squeue, fmt.Appendf(nil, gated, squeue), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	ctx := context.WithoutCancel(t.Context()) // it ends before the last start
 	again := func(extra ...string) {
 		if err := world.StopAgent(); err != nil {
@@ -59,7 +40,7 @@ func newGate(t *testing.T) gate {
 			t.Error(err)
 		}
 	}
-	again("PATH=" + dir + ":/usr/bin:/bin")
+	again(site.Path(dir))
 	t.Cleanup(func() { again() })
 	return g
 }
