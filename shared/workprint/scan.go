@@ -19,10 +19,10 @@ func at(line string, i int) (n int, value float64, alone bool) {
 	return n, value, err == nil && !math.IsInf(value, 0)
 }
 
-// numberAt is the length of digits with a fraction and an exponent.
+// numberAt is the length of digits with a fraction and an exponent, or of a fraction alone (.5).
 func numberAt(line string, i int) int {
 	end := digits(line, i)
-	if end == i {
+	if end == i && !pointAt(line, i) {
 		return 0
 	}
 	if end < len(line) && line[end] == '.' {
@@ -40,6 +40,11 @@ func numberAt(line string, i int) int {
 		}
 	}
 	return end - i
+}
+
+// pointAt says that a fraction without digits before its point begins at i: not x.5, and not the end of 1..5.
+func pointAt(line string, i int) bool {
+	return line[i] == '.' && digits(line, i+1) > i+1 && (i == 0 || line[i-1] != '.' && !isWord(line[i-1]))
 }
 
 func digits(line string, i int) int {

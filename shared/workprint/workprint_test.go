@@ -34,11 +34,16 @@ func TestNumbersThatStandAlone(t *testing.T) {
 		"1e999":                   {},
 		"größe5 5größe":           {},
 		"1.2.3":                   {1.2},
+		".5 --lr=.25 -.05 .1e-2":  {0.5, 0.25, 0.05, 0.001},
+		"a.5 {1..5} ./7 .x .":     {1, 5, 7},
 		"--passphrase=4711 --k=1": {1},
 	} {
 		if got := workprint.Arguments(text).Numbers; !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
+	}
+	if workprint.Arguments("--lr .5").Digest != workprint.Arguments("--lr 0.5").Digest {
+		t.Error("a fraction is the same number with and without its zero")
 	}
 	if n := len(workprint.Arguments(strings.Repeat("1 ", 1000)).Numbers); n != workprint.MaxNumbers {
 		t.Errorf("%d numbers", n)
@@ -102,6 +107,7 @@ func TestTheCommandOfWrapHasAPrint(t *testing.T) {
 
 func FuzzOfLine(f *testing.F) {
 	f.Add("sbatch --mem=4G job.sh in.dat --size 10")
+	f.Add("sbatch job.sh .5 --lr=.25 1..5 .")
 	f.Add("sbatch --wrap=python fit.py --lr 0.1 --passphrase=x")
 	f.Add("-c --ergon-arguments=e3b0c44298fc1c149afbf4c8996fb924:1,2.5")
 	f.Fuzz(func(t *testing.T, line string) {
