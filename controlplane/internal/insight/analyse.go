@@ -135,11 +135,14 @@ func (s *Service) result(ctx context.Context, id uuid.UUID) (r Result, beside []
 		return Result{}, nil, fmt.Errorf("reading the report of job %s: %w", id, err)
 	}
 	if !ok || a.Digest != digest {
-		if a, err = s.compute(ctx, m, e); err != nil {
+		fresh, err := s.compute(ctx, m, e)
+		if err != nil {
 			return Result{}, nil, fmt.Errorf("analysing job %s: %w", id, err)
 		}
-		a.Digest = digest
-		beside = e.company.beside
+		if !ok || !a.outlives(fresh) { // else it keeps its digest: profiles that come again change it
+			fresh.Digest = digest
+			a, beside = fresh, e.company.beside
+		}
 	}
 	if m.Ended { // what a job has used so far is in no sum
 		a.Sums = sumsOf(a.Report) // of a stored report too: the store keeps no sums but in columns

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,16 @@ func material(state string) Material {
 	return Material{ID: uuid.New(), SlurmJobID: "20", Ended: state != "RUNNING", Rows: []Row{{Digest: "a", Record: r}}, ClusterID: "c", ClusterName: "lab", Facts: []byte("{}")}
 }
 
+// run are the rows of a job, and of steps of it, that ran on n1 from start to end, 15 s.
+func run(id, start, end string, steps ...string) (rows []Row) {
+	cols := slurmfmt.NewColumns("JobID", "State", "Submit", "Start", "End", "ElapsedRaw", "AllocCPUS", "NNodes", "NodeList", "TotalCPU", "AllocTRES")
+	for _, id := range append([]string{id}, steps...) {
+		r := slurmfmt.NewRecord(cols, []string{id, "COMPLETED", start, start, end, "15", "4", "1", "n1", "00:00:15", "cpu=4,mem=8G,node=1"}, nil)
+		rows = append(rows, Row{Digest: id + start, Record: r})
+	}
+	return rows
+}
+
 func service(store *memory, src ProfileSource, cfg Config) *Service {
 	return New(store, src, time.Now, slog.New(slog.DiscardHandler), cfg)
 }
@@ -90,6 +101,43 @@ func TestTheSameInputsAreNotComputedAgain(t *testing.T) {
 	store.m.Rows[0].Digest = "b"
 	if err := s.Analyse(context.Background(), store.m.ID); err != nil || src.opens != 2 {
 		t.Errorf("after a new row: read %d times, %v", src.opens, err)
+	}
+}
+
+// Profiles are kept for a time, or until their owner removes them. What was read from them stays when the rest is analysed again,
+// as after an upgrade; a job that went on is another matter.
+func TestWhatGoneProfilesToldIsKept(t *testing.T) {
+	data, err := os.ReadFile("../../../shared/hdf5/testdata/20_0_n1.h5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &memory{m: material("COMPLETED")}
+	store.m.Rows = run("20", "1795421973", "1795421988", "20.0") // when the profile was written
+	store.m.Profiles = []Profile{{Key: "k", Name: "out/20_0_n1.h5", SHA256: "x", SizeBytes: int64(len(data))}}
+	s := service(store, &files{data: map[string][]byte{"k": data}}, Config{})
+	analyse := func() {
+		t.Helper()
+		if err := s.Analyse(context.Background(), store.m.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	analyse()
+	whole := *store.stored
+	if !profiled(whole.Report) || whole.Series == nil {
+		t.Fatalf("the profile was not used: %v", whole.Report.Sources)
+	}
+	store.m.Profiles = nil
+	for _, old := range []string{whole.Digest, "of an older revision"} {
+		store.stored.Digest = old
+		analyse()
+		if a := *store.stored; !profiled(a.Report) || a.Series == nil || a.Digest != old || !reflect.DeepEqual(a.Sums, whole.Sums) {
+			t.Errorf("digest %q: %v, %v, %+v, want %+v", a.Digest, a.Report.Sources, a.Series != nil, a.Sums, whole.Sums)
+		}
+	}
+	store.m.Rows = append(store.m.Rows, run("20", "1795422000", "1795422015")...)
+	analyse()
+	if a := *store.stored; profiled(a.Report) || a.Digest == whole.Digest || len(a.Report.Attempts) != 2 {
+		t.Errorf("a job that ran once more: %v, %d attempts", a.Report.Sources, len(a.Report.Attempts))
 	}
 }
 
