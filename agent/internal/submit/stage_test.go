@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,6 +31,9 @@ func appears(t *testing.T, path string) {
 // endedBy sends a signal while inputs are staged, and gives how the wrapper ended.
 func (b *bench) endedBy(s syscall.Signal) (said string, status syscall.WaitStatus) {
 	b.t.Helper()
+	if signal.Ignored(s) { // by nohup: what is caught here is not ignored in the wrapper
+		signal.Notify(make(chan os.Signal, 1), s)
+	}
 	script := b.script("#!/bin/sh\n#ERGON inputs=mesh.h5 outputs=x\nhostname\n")
 	said = b.onTerminal("", func(cmd *exec.Cmd) {
 		if err := cmd.Start(); err != nil {

@@ -67,3 +67,37 @@ func TestACallerThatGoesAwayUndoesTheActAndItsRow(t *testing.T) {
 		}
 	})
 }
+
+// Whoever gave up before the turn came begins nothing: neither the act nor a chain. An act that fails leaves no key of a person.
+func TestWhatNeverBeganLeavesNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, st *gormstore.Store) {
+		log := newLog(t, st, time.Now)
+		e := audit.Event{Actor: "nobody", Action: "x.y", Subject: "nobody", Outcome: audit.OK}
+		if err := log.Record(asUser("u1"), e); err != nil {
+			t.Fatal(err)
+		}
+		gone, cancel := context.WithCancel(asUser("u1"))
+		cancel()
+		for range 3 {
+			err := log.RecordWith(gone, e, func(context.Context) error { t.Error("it was done"); return nil })
+			if !apperr.Is(err, apperr.Busy) {
+				t.Errorf("got %v, want that it is to be tried again", err)
+			}
+		}
+		broken := errors.New("broken")
+		e.Private = map[string]string{"name": "somebody"}
+		e.Subject = "u2"
+		if err := log.RecordWith(asUser("u2"), e, func(context.Context) error { return broken }); !errors.Is(err, broken) {
+			t.Error(err)
+		}
+		if _, err := st.AuditKey(t.Context(), "u2"); !apperr.Is(err, apperr.NotFound) {
+			t.Errorf("a key of somebody of whom nothing is recorded: %v", err)
+		}
+		if err := log.Record(asUser("u1"), e); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := audit.Verify(t.Context(), st, secret); err != nil || v.Rows != 2 || v.Chains != 1 {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+}

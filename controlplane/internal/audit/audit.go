@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ergon-hpc/ergon/controlplane/internal/apperr"
 	"github.com/ergon-hpc/ergon/controlplane/internal/principal"
 )
 
@@ -103,30 +104,42 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 func (l *Log) RecordWith(ctx context.Context, e Event, act func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	row, err := l.row(ctx, e)
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.noteHeads(context.WithoutCancel(ctx)); err != nil {
+	if err := ctx.Err(); err != nil { // it went away while it waited: nothing begins for it
+		return apperr.Wrap(apperr.Busy, "the call was given up before its turn came; try again", err)
+	}
+	if err := l.noteHeadsWhole(ctx); err != nil {
 		return err
 	}
-	row = l.next(row)
-	var undone error
-	err = l.store.Atomically(ctx, func(ctx context.Context) error {
-		if undone = act(ctx); undone != nil {
-			return undone
+	var row Row
+	written := false
+	err := l.store.Atomically(ctx, func(ctx context.Context) (err error) {
+		if err := act(ctx); err != nil {
+			return err
 		}
+		if row, err = l.row(ctx, e); err != nil { // in the transaction: of an act that fails no key of a person stays
+			return err
+		}
+		row = l.next(row)
 		if err := l.store.AppendAudit(ctx, row, l.vault.head(row)); err != nil {
-			undone = fmt.Errorf("writing the audit row: %w", err)
+			return fmt.Errorf("writing the audit row: %w", err)
 		}
-		return undone
+		written = true
+		return nil
 	})
-	if undone != nil {
-		return undone // and the row is not there: the chain goes on
+	if !written {
+		return err // and the row is not there: the chain goes on
 	}
 	return l.advance(row, err)
+}
+
+// noteHeadsWhole is noteHeads for a caller that may go away: its row is written whole or not at all, so that no doubt begins
+// another chain.
+func (l *Log) noteHeadsWhole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	return l.noteHeads(ctx)
 }
 
 func (l *Log) append(ctx context.Context, row Row) error {

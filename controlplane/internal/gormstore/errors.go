@@ -40,7 +40,7 @@ func mapErr(err error) error {
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return apperr.Wrap(apperr.NotFound, "no such thing", err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone):
 		return apperr.Wrap(apperr.Busy, "the call was given up before the database answered; try again", err)
 	}
 	if diskFull(err) {

@@ -177,13 +177,13 @@ func revokeSessions(tx *gorm.DB, f identity.SessionFilter, now time.Time) (int64
 		}
 		return q
 	}
+	// Tokens before sessions, in the order in which a refresh takes them. What a refresh adds meanwhile is of a session that ended.
+	if err := restrict(tx.Model(&refreshRow{}), "session_id").Update("revoked", true).Error; err != nil {
+		return 0, err
+	}
 	done := restrict(tx.Model(&sessionRow{}), "id").Where("revoked_at IS NULL").Update("revoked_at", At(now))
-	if done.Error != nil {
-		return 0, done.Error
+	if done.Error == nil && f.Only == "" {
+		done.Error = denyApproved(tx, f.UserID)
 	}
-	err := restrict(tx.Model(&refreshRow{}), "session_id").Update("revoked", true).Error
-	if err == nil && f.Only == "" {
-		err = denyApproved(tx, f.UserID)
-	}
-	return done.RowsAffected, err
+	return done.RowsAffected, done.Error
 }

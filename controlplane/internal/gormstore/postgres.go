@@ -20,6 +20,8 @@ func openPostgres(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	parsed.RuntimeParams["timezone"] = "UTC"
 	parsed.RuntimeParams["application_name"] = "ergon-server"
+	// A replica that lost its network in a transaction does not hold rows for the two hours of TCP's keepalive.
+	parsed.RuntimeParams["idle_in_transaction_session_timeout"] = "5min"
 	pool := stdlib.OpenDB(*parsed)
 	conns := cfg.MaxConns
 	if conns == 0 {

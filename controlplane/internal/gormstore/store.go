@@ -99,8 +99,18 @@ func joined(ctx context.Context) *gorm.DB {
 // Atomically runs fn in one transaction: what this store does with the context that fn gets is part of it, and all of that is
 // undone when fn fails. Only that context may be used in fn: with the outer one SQLite waits for itself.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
-	return s.Tx(ctx, func(tx *gorm.DB) error { return fn(context.WithValue(ctx, joinedKey{}, tx)) })
+	return s.Tx(ctx, func(tx *gorm.DB) error {
+		if s.dialect == Postgres {
+			if err := tx.Exec("SET LOCAL lock_timeout = '" + lockTimeout + "'").Error; err != nil {
+				return err
+			}
+		}
+		return fn(context.WithValue(ctx, joinedKey{}, tx))
+	})
 }
+
+// lockTimeout bounds how long an act waits for a row that somebody holds: the audit log of the process is held meanwhile.
+const lockTimeout = "5s"
 
 // q is the session for a single statement, outside a transaction or in the one that the context belongs to.
 func (s *Store) q(ctx context.Context) *gorm.DB {

@@ -100,8 +100,9 @@ func (s *Service) login(ctx context.Context, c Credentials, begin func(User, Gro
 	if err != nil {
 		return err
 	}
+	// The session has begun: what its owner gets does not hang on this.
 	if err := s.st.Throttle.ForgetAttempts(ctx, s.names.of(c.Username)); err != nil {
-		return fmt.Errorf("forgetting failed attempts: %w", err)
+		s.log.WarnContext(ctx, "failed attempts before a login could not be forgotten", "user", u.ID, "error", err)
 	}
 	return nil
 }

@@ -238,7 +238,7 @@ func TestTheEndOfAllSessionsWaitsForWhatIsBeingMade(t *testing.T) {
 			select {
 			case err := <-ended:
 				return fmt.Errorf("the end did not wait: %w", errors.Join(err, errBroken))
-			default:
+			case <-time.After(5 * time.Millisecond):
 				if err := st.SQL().QueryRow("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database()))").Scan(&waiting); err != nil {
 					return err
 				}
