@@ -11,13 +11,14 @@ import (
 
 // Text is what is kept of a script, or of arguments.
 type Text struct {
-	// Digest is 32 hexadecimal digits.
+	// Digest is 32 hexadecimal digits, of the text without secrets, Numbers and what looks like a hash.
 	Digest string `json:"digest"`
 	// Numbers are those that stood alone (not inside a word such as x86_64), in order, at most MaxNumbers.
 	Numbers []float64 `json:"numbers,omitempty"`
 }
 
-// MaxNumbers is how many numbers of a text are kept: the first ones. The others count as any number.
+// MaxNumbers is how many numbers of a text are kept: the first ones. The others stay in the text of the digest, so that they
+// part works: nothing else would see that one of them is another.
 const MaxNumbers = 64
 
 // MaxScript is the largest script that has a print, in bytes.
@@ -84,19 +85,22 @@ func (p *printer) text() *Text {
 	return &Text{Digest: hex.EncodeToString(sum[:digestLength]), Numbers: p.numbers}
 }
 
-// add writes a line with "#" for each number and each hash.
+// add writes a line with "#" for each hash and each number, but for numbers beyond MaxNumbers.
 func (p *printer) add(line string) {
 	for i := 0; i < len(line); {
 		n, value, isNumber := at(line, i)
 		switch {
 		case n == 0:
+			n = 1
 			p.out.WriteByte(line[i])
-			i++
-			continue
-		case isNumber && len(p.numbers) < MaxNumbers:
+		case isNumber && len(p.numbers) == MaxNumbers:
+			p.out.WriteString(line[i : i+n])
+		case isNumber:
 			p.numbers = append(p.numbers, value)
+			fallthrough
+		default:
+			p.out.WriteByte('#')
 		}
-		p.out.WriteByte('#')
 		i += n
 	}
 }

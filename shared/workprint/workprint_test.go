@@ -50,6 +50,15 @@ func TestNumbersThatStandAlone(t *testing.T) {
 	}
 }
 
+// A size that stands behind 64 other numbers may grow: no covariate says so, thus it is other work.
+func TestANumberBeyondTheOnesThatAreKeptPartsWorks(t *testing.T) {
+	many := strings.Repeat("1 ", workprint.MaxNumbers-1)
+	a, b, c := workprint.Arguments(many+"5 70 x"), workprint.Arguments(many+"6 70 x"), workprint.Arguments(many+"5 700 x")
+	if a.Digest != b.Digest || a.Digest == c.Digest || b.Numbers[workprint.MaxNumbers-1] != 6 {
+		t.Errorf("%+v, %+v, %+v", a, b, c)
+	}
+}
+
 func TestASecretLeavesNoTraceInAPrint(t *testing.T) {
 	for _, with := range []func(string) *workprint.Text{
 		func(s string) *workprint.Text { return workprint.Arguments("--passphrase=" + s + " 5") },
