@@ -1,6 +1,7 @@
 // Package mask takes secrets out of free text of accounting: submit lines, comments, directories, names of jobs. sacct gives
 // sbatch's arguments joined by blanks, without their quotes, so where a value ends is not always known: what may be part of a
-// secret goes. It errs on the side of masking; what looks like no secret (a bare word after -p) cannot be found.
+// secret goes. It errs on the side of masking; what looks like no secret (a bare word
+// after -p, or one that is stuck to it) cannot be found.
 package mask
 
 import "strings"
@@ -22,24 +23,8 @@ const shortestToken = 12
 
 // Text masks a text. Masking twice changes nothing more.
 func Text(s string) string {
-	if !suspicious(s) {
-		return s
-	}
-	m := masker{}
-	for rest := s; rest != ""; {
-		gap, word, after := next(rest)
-		m.out.WriteString(gap)
-		if exports(word, after) {
-			m.out.WriteString("--export=" + Masked)
-			if kept := Essence(after); kept != "" {
-				m.out.WriteString(" " + kept)
-			}
-			break
-		}
-		m.word(word)
-		rest = after
-	}
-	return m.out.String()
+	var l Lines
+	return l.Line(s)
 }
 
 // suspicious spares most texts the work.
@@ -87,6 +72,7 @@ func exports(word, after string) bool {
 type masker struct {
 	out   strings.Builder
 	value bool // the next word is a secret
+	login bool // the next word may be name:secret
 	quote byte // all words up to this one are
 }
 
@@ -95,6 +81,8 @@ func (m *masker) word(w string) {
 		return
 	}
 	masked, value, quote := examine(w)
+	login := m.login
+	m.login = w == "-u" || w == "--user" || w == "--proxy-user"
 	switch {
 	case m.quote != 0:
 		if strings.IndexByte(w, m.quote) >= 0 {
@@ -108,6 +96,9 @@ func (m *masker) word(w string) {
 			m.quote = q
 		}
 	default:
+		if s, q, ok := loginOf(w, login); ok {
+			masked, quote = s, max(quote, q)
+		}
 		m.value, m.quote = value, quote
 	}
 	m.out.WriteString(masked)

@@ -13,6 +13,7 @@ var carriers = []string{
 	"MY_SECRET_X=a,%", "password: %", `password="two % words"`, `{"token":"%"}`, "Authorization: Bearer %", "Authorization:Basic %", `-H "Authorization: Bearer %"`,
 	"bearer %", "https://user:%@host/x", "postgres://%@db", "postgres://u:a/%@db/x", "ergon_pat_%", "glpat-%", "ghp_%", "x=sk-%", "AKIA%", "eyJ%.a.b",
 	"--password '%'", "--secret=%,next", "AWS_SECRET_ACCESS_KEY=%", "passphrase %", "credentials:%", "git+https://%:x-oauth@git/y.git",
+	"-u alice:%", "-ualice:%", "--user=alice:%", "--user 'alice:two %'", "--proxy-user alice:%",
 }
 
 func TestKnownFormsAreMaskedAndTheRestStays(t *testing.T) {
@@ -24,6 +25,8 @@ func TestKnownFormsAreMaskedAndTheRestStays(t *testing.T) {
 		"sbatch job.sh --token hunter2 --lr 3":                                        "sbatch job.sh --token *** --lr 3",
 		"run https://u:p@host/path":                                                   "run https://***@host/path",
 		"run https://host/path@v1 s3://bucket/a":                                      "run https://host/path@v1 s3://bucket/a",
+		"curl -u alice:tulip https://h/x":                                             "curl -u alice:*** https://h/x",
+		"python -u fit.py 3:4":                                                        "python -u fit.py 3:4",
 		"/home/alice/work":                                                            "/home/alice/work",
 		"curl -H Authorization: Bearer abc x":                                         "curl -H Authorization: *** *** x",
 		"glpat-abcdefghijkl1234 ergon_job.sh":                                         "*** ergon_job.sh",
@@ -47,6 +50,26 @@ func TestEveryCarrierIsMasked(t *testing.T) {
 	}
 }
 
+func TestASecretInQuotesGoesOnOverLines(t *testing.T) {
+	for in, want := range map[string]string{
+		"PASSWORD=\"two\nwords\"\n./fit 10":                 "PASSWORD=***\n***\n./fit 10",
+		"token='\n a\n#b' c\nx":                             "token='\n ***\n*** c\nx",
+		"srun --export=\"A=b\nPW=hunter2\" ./x\n./fit":      "srun --export=***\n*** ./x\n./fit",
+		"read -p \"password:\"\n./fit":                      "read -p \"password:\"\n./fit",
+		"echo --token\n./fit":                               "echo --token\n./fit",
+		"curl -u \"alice:two\nwords\" https://h\nit's 5 o'": "curl -u alice:***\n*** https://h\nit's 5 o'",
+	} {
+		var l Lines
+		var out []string
+		for line := range strings.SplitSeq(in, "\n") {
+			out = append(out, l.Line(line))
+		}
+		if got := strings.Join(out, "\n"); got != want || l.Open() {
+			t.Errorf("%q\n got %q\nwant %q", in, got, want)
+		}
+	}
+}
+
 // FuzzText plants a secret between anything: it never survives, and masking twice changes nothing.
 func FuzzText(f *testing.F) {
 	for i := range carriers {
@@ -55,6 +78,8 @@ func FuzzText(f *testing.F) {
 	f.Add("--password", `"`, 3)
 	f.Add(`token="`, "x", 8)
 	f.Add("Authorization:", "", 13)
+	f.Add("-u", "-u a:b", len(carriers)-1)
+	f.Add("-u 'a:", "x:y'", len(carriers)-5)
 	f.Fuzz(func(t *testing.T, before, after string, kind int) {
 		if strings.Contains(before+after, planted) {
 			t.Skip()

@@ -85,11 +85,12 @@ func hashAt(line string, i int) int {
 }
 
 // begins says that a number at i is no part of a word: nothing of a word stands before it, but for the letter of an option (-n10).
+// Digits behind -p may be a password.
 func begins(line string, i int) bool {
 	if i == 0 || !isWord(line[i-1]) {
 		return i < 2 || line[i-1] != '.' || !isWord(line[i-2]) // a part of 1.2.3, or x.7
 	}
-	return isLetter(line[i-1]) && i >= 2 && line[i-2] == '-' && (i == 2 || line[i-3] == ' ')
+	return isLetter(line[i-1]) && line[i-1] != 'p' && i >= 2 && line[i-2] == '-' && (i == 2 || line[i-3] == ' ')
 }
 
 // ends says that nothing of a word stands behind a number, but for one letter of a unit (10G).

@@ -53,12 +53,9 @@ func Script(text string) *Text {
 		return nil
 	}
 	var p printer
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' && !strings.HasPrefix(line, "#!") {
-			continue
-		}
-		p.add(mask.Text(line))
+	var secrets mask.Lines
+	for line := range logical(text, secrets.Open) {
+		p.add(secrets.Line(line))
 		p.out.WriteByte('\n')
 	}
 	if p.out.Len() == 0 {

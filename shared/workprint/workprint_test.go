@@ -26,6 +26,7 @@ func TestNumbersThatStandAlone(t *testing.T) {
 	for text, want := range map[string][]float64{
 		"--size=10 20":            {10, 20},
 		"-n8 --x=-5":              {8, 5},
+		"mysql -p4711 -P8":        {8},
 		"10G 1.5k 3e2 2E-1":       {10, 1.5, 300, 0.2},
 		"x86_64 sha256 a.7 v2":    {},
 		"in/17/b run-3":           {17, 3},
@@ -65,11 +66,32 @@ func TestASecretLeavesNoTraceInAPrint(t *testing.T) {
 		func(s string) *workprint.Text {
 			return workprint.Script("#!/bin/sh\nexport API_TOKEN=" + s + "\nrun 5\n")
 		},
+		func(s string) *workprint.Text { return workprint.Script("tool --token \\\n  " + s + " \\\n --size 5") },
+		func(s string) *workprint.Text { return workprint.Script("TOKEN=ab\\\n" + s + "\nrun 5") },
+		func(s string) *workprint.Text { return workprint.Script("PASSWORD=\"two\n#" + s + "\"\nrun 5") },
+		func(s string) *workprint.Text { return workprint.Script("curl -u alice:" + s + " https://host\nrun 5") },
 	} {
-		a, b := with("hunter2"), with("tulip")
-		if a.Digest != b.Digest || !slices.Equal(a.Numbers, b.Numbers) {
+		a, b := with("hunter2"), with("4711")
+		if a.Digest != b.Digest || !slices.Equal(a.Numbers, b.Numbers) || !slices.Equal(a.Numbers, []float64{5}) {
 			t.Errorf("%+v, %+v", a, b)
 		}
+	}
+}
+
+func TestLinesThatGoOnAreOne(t *testing.T) {
+	one := workprint.Script("./fit --size 10 --eps 2\n./next\n")
+	for _, text := range []string{
+		"./fit --size 10 \\\n  --eps 2\n./next\n", "./fit \\\r\n\t--size 10\\\n --eps 2\n./next", "./fit --si\\\nze 10 \\\n# a remark \\\n --eps 2\n./next \\\n",
+	} {
+		if got := workprint.Script(text); got.Digest != one.Digest || !slices.Equal(got.Numbers, one.Numbers) {
+			t.Errorf("%q: %+v, want %+v", text, got, one)
+		}
+	}
+	if workprint.Script("./fit \\\\\n./next").Digest == workprint.Script("./fit \\\\./next").Digest {
+		t.Error("two backslashes are one that stands for itself")
+	}
+	if workprint.Script("\\\n") != nil {
+		t.Error("nothing goes on")
 	}
 }
 

@@ -1,0 +1,18 @@
+package mask
+
+import "strings"
+
+// loginOf masks what stands behind the name in name:secret: a word after -u or --user (expected), or one that is stuck to it.
+// quote is the one up to which the secret goes on.
+func loginOf(w string, expected bool) (masked string, quote byte, ok bool) {
+	stuck := strings.HasPrefix(w, "-u") || strings.HasPrefix(w, "--user=") || strings.HasPrefix(w, "--proxy-user=")
+	at := strings.IndexByte(w, ':')
+	if at < 0 || !expected && !stuck {
+		return "", 0, false
+	}
+	masked, _, _ = examine(w[:at])
+	if quote = unclosed(0, w); quote != 0 { // its other end goes too
+		masked = strings.ReplaceAll(masked, string(quote), "")
+	}
+	return masked + ":" + Masked, quote, true
+}
