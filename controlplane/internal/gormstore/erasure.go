@@ -137,7 +137,8 @@ var detailsOfJobs = []string{"accounting_rows", "job_snapshots", "job_samples", 
 func (st Erasures) DetachJobs(ctx context.Context, userID string, limit int) (int, error) {
 	var ids []string
 	err := st.s.Tx(ctx, func(tx *gorm.DB) error {
-		if err := tx.Table("jobs").Where("user_id = ?", userID).Order("id").Limit(limit).Pluck("id", &ids).Error; err != nil {
+		// Locked, so that no report of them is stored in between.
+		if err := tx.Raw("SELECT id FROM jobs WHERE user_id = ? ORDER BY id LIMIT ?"+forUpdate(tx), userID, limit).Scan(&ids).Error; err != nil {
 			return fmt.Errorf("looking for jobs: %w", err)
 		}
 		if len(ids) == 0 {
@@ -158,6 +159,7 @@ func (st Erasures) DetachJobs(ctx context.Context, userID string, limit int) (in
 		}
 		return tx.Table("jobs").Where("id IN ?", ids).Updates(map[string]any{
 			"user_id": nil, "uid": nil, "unix_user": "", "name": "", "submission_id": nil, "inputs_key": "", "outputs_prefix": "", "analysis_due": false,
+			"updated_at": At(tx.NowFunc()), // an analysis that read the job before is not stored any more
 		}).Error
 	})
 	return len(ids), err

@@ -101,3 +101,50 @@ func TestAnUpgradeKeepsWhatGoneProfilesTold(t *testing.T) {
 		}
 	})
 }
+
+// What a cluster has used stays when a person is deleted: the ledgers of the jobs, of which no row is left to make them again.
+func TestAnalysingJobsOfADeletedPersonLosesNoSums(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		o := newOwned(t, s)
+		o.analyse()
+		ledgers := o.count("job_ledgers")
+		if _, err := s.Erasures(storage.Limit{}).DetachJobs(t.Context(), o.user, 10); err != nil || ledgers == 0 {
+			t.Fatal(ledgers, err)
+		}
+		o.analyse() // a queued one
+		if n, err := gormstore.NewInsight(s).MarkAllDue(t.Context(), "", time.Now()); err != nil || n != 1 {
+			t.Fatalf("%d are due, %v", n, err)
+		}
+		if w, err := o.work.AnalyseDue(t.Context(), func(int) {}); err != nil || w.Failed+w.Left > 0 {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		if now := o.count("job_ledgers"); now != ledgers || o.count("reports") != 0 || o.count("jobs WHERE analysis_due") != 0 {
+			t.Errorf("%d ledgers of %d, %d reports, %d due", now, ledgers, o.count("reports"), o.count("jobs WHERE analysis_due"))
+		}
+	})
+}
+
+// deletes takes the person out of the jobs while a profile is read: behind the job's material, before its report is stored.
+type deletes struct {
+	onDisk
+	s    *gormstore.Store
+	user string
+}
+
+func (d deletes) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if _, err := d.s.Erasures(storage.Limit{}).DetachJobs(ctx, d.user, 10); err != nil {
+		return nil, err
+	}
+	return d.onDisk.Open(ctx, key)
+}
+
+func TestAnAnalysisUnderWayDoesNotBringADeletedPersonBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		o := newOwned(t, s)
+		o.work = insight.New(gormstore.NewInsight(s), deletes{s: s, user: o.user}, time.Now, slog.New(slog.DiscardHandler), insight.Config{})
+		o.analyse()
+		if o.count("reports") != 0 || o.count("jobs WHERE user_id IS NOT NULL OR name <> ''") != 0 {
+			t.Error("a report of the person is stored")
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -245,30 +246,79 @@ var reportBulk = bulk{table: "reports", columns: reportColumns, conflict: update
 
 // Save is insight.Store.Save, in one transaction.
 func (g *Insight) Save(ctx context.Context, results []insight.Result) error {
-	rows := make([][]any, 0, len(results))
+	rows := make(map[uuid.UUID][]any, len(results))
 	for _, r := range results {
+		if r.Nothing {
+			continue
+		}
 		row, err := reportArgs(g.s.dialect, r)
 		if err != nil {
 			return err
 		}
-		rows = append(rows, row)
+		rows[r.ID] = row
 	}
 	return g.s.Tx(ctx, func(tx *gorm.DB) error {
-		if err := reportBulk.exec(ctx, tx, rows); err != nil {
+		same, err := unchanged(tx, results)
+		if err != nil {
 			return err
 		}
-		if err := saveLedgers(ctx, tx, results); err != nil {
+		if err := saveReports(ctx, tx, same, rows); err != nil {
 			return err
 		}
-		for _, r := range results {
-			err := tx.Exec("UPDATE jobs SET analysed_at = ?, analysis_due = ? WHERE id = ? AND updated_at = ?",
-				At(r.Analysis.ComputedAt), false, r.ID.String(), At(r.Seen)).Error
+		for _, r := range same {
+			err := tx.Exec("UPDATE jobs SET analysed_at = ?, analysis_due = ? WHERE id = ?", At(r.Analysis.ComputedAt), false, r.ID.String()).Error
 			if err != nil {
 				return fmt.Errorf("noting an analysis: %w", err)
 			}
 		}
 		return nil
 	})
+}
+
+// unchanged locks the jobs and picks the results of those that are as the analysis saw them. Of another one the person may have
+// been taken out meanwhile, whom the report names.
+func unchanged(tx *gorm.DB, results []insight.Result) ([]insight.Result, error) {
+	ids := make([]uuid.UUID, len(results))
+	for i, r := range results {
+		ids[i] = r.ID
+	}
+	sorted := texts(ids)
+	slices.Sort(sorted) // two that lock do not wait for each other
+	at := make(map[string]Time, len(ids))
+	for part := range chunks(sorted) {
+		var rows []struct {
+			ID        string
+			UpdatedAt Time
+		}
+		if err := tx.Raw("SELECT id, updated_at FROM jobs WHERE id IN ? ORDER BY id"+forUpdate(tx), part).Scan(&rows).Error; err != nil {
+			return nil, fmt.Errorf("locking analysed jobs: %w", err)
+		}
+		for _, r := range rows {
+			at[r.ID] = r.UpdatedAt
+		}
+	}
+	var same []insight.Result
+	for _, r := range results {
+		if seen, ok := at[r.ID.String()]; ok && seen == At(r.Seen) {
+			same = append(same, r)
+		}
+	}
+	return same, nil
+}
+
+// saveReports writes the reports and ledgers of results; rows are those of the reports.
+func saveReports(ctx context.Context, tx *gorm.DB, results []insight.Result, rows map[uuid.UUID][]any) error {
+	var told []insight.Result
+	var reports [][]any
+	for _, r := range results {
+		if !r.Nothing {
+			told, reports = append(told, r), append(reports, rows[r.ID])
+		}
+	}
+	if err := reportBulk.exec(ctx, tx, reports); err != nil {
+		return err
+	}
+	return saveLedgers(ctx, tx, told)
 }
 
 func reportArgs(d Dialect, r insight.Result) ([]any, error) {

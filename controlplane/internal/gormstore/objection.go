@@ -83,7 +83,7 @@ func (g *Jobs) HideObjected(ctx context.Context, now time.Time, limit int) (n in
 		}
 		var ids []string
 		err := tx.Raw(`SELECT j.id FROM jobs j JOIN objections o ON o.cluster_id = j.cluster_id AND o.uid = j.uid
-			WHERE j.user_id IS NULL AND j.cluster_id = ? ORDER BY j.id LIMIT ?`, cluster, limit).Scan(&ids).Error
+			WHERE j.user_id IS NULL AND j.cluster_id = ? ORDER BY j.id LIMIT ?`+forUpdate(tx), cluster, limit).Scan(&ids).Error
 		if err != nil || len(ids) == 0 {
 			return err
 		}

@@ -119,6 +119,9 @@ func (s *Service) result(ctx context.Context, id uuid.UUID) (r Result, beside []
 	if err != nil {
 		return Result{}, nil, fmt.Errorf("reading job %s: %w", id, err)
 	}
+	if len(m.Rows) == 0 { // still to come, or taken away with the person or the year: then its sums are all that is left
+		return Result{ID: id, Analysis: Analysis{ComputedAt: began}, Seen: m.UpdatedAt, Nothing: true}, nil, nil
+	}
 	if s.profiles == nil && len(m.Profiles) > 0 {
 		return Result{}, nil, errLeft
 	}

@@ -20,7 +20,7 @@ type Store interface {
 	Material(ctx context.Context, id uuid.UUID) (Material, error)
 	// Stored reads the stored analysis; ok is false when there is none.
 	Stored(ctx context.Context, id uuid.UUID) (a Analysis, ok bool, err error)
-	// Save stores analyses and clears what is due of each, unless the job changed after Seen.
+	// Save stores analyses and clears what is due of each. Of a job that changed after Seen, or is gone, nothing is stored.
 	Save(ctx context.Context, results []Result) error
 	Marks
 }
@@ -132,4 +132,5 @@ type Result struct {
 	ID       uuid.UUID
 	Analysis Analysis
 	Seen     time.Time
+	Nothing  bool // accounting holds nothing of the job: what is stored of it stays
 }
