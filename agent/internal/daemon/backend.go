@@ -149,12 +149,14 @@ func (b *backend) Result(ctx context.Context, peer socket.Peer, r socket.Result)
 		return b.full(err)
 	}
 	(*Daemon)(b).nameLater(s)
-	return errors.Join(b.claim(ctx, before), b.describe(ctx, s), b.recollect(ctx, before, r.Intent))
+	// what is claimed is told with its description
+	return errors.Join(b.describe(ctx, s, !before.Detail.Adopted), b.claim(ctx, before), b.recollect(ctx, before, r.Intent))
 }
 
 // describe writes what the wrapper said of script and inputs to jobs that tracking began before it did. The control plane is
-// told with the next event of the job; there is one at its end at the latest.
-func (b *backend) describe(ctx context.Context, s journal.Submission) error {
+// told with the next event of the job; there is one at its end at the latest. Of a job whose end is told already one is made,
+// where tell says that no other is.
+func (b *backend) describe(ctx context.Context, s journal.Submission, tell bool) error {
 	jobs, err := b.journal.JobsOfSubmission(ctx, s.ID)
 	if err != nil {
 		return err
@@ -163,15 +165,21 @@ func (b *backend) describe(ctx context.Context, s journal.Submission) error {
 		if (job.Detail.Script != nil || s.Detail.Script == nil) && job.Detail.InputBytes == s.Detail.InputBytes {
 			continue
 		}
-		_, err := b.journal.PutJob(ctx, journal.Change{Key: job.JobKey, MustExist: true, Apply: func(j *journal.Job) {
+		change := journal.Change{Key: job.JobKey, MustExist: true, Apply: func(j *journal.Job) {
 			j.Detail.Script, j.Detail.InputBytes = s.Detail.Script, s.Detail.InputBytes
-		}})
-		if err != nil {
+		}}
+		if tell && ended(job.State) && (*Daemon)(b).tell(job.UID) {
+			change.Event = &journal.EventDraft{Type: "state", Offer: true}
+		}
+		if _, err := b.journal.PutJob(ctx, change); err != nil {
 			return b.full(err)
 		}
 	}
 	return nil
 }
+
+// ended says that the end of an attempt may be told already.
+func ended(s journal.JobState) bool { return !s.Active() || s == journal.JobSettling }
 
 // claim makes the jobs of a submission that was found by its tag ours: the wrapper has spoken to us, so we know what was
 // declared, and another agent that has found them too gives way.

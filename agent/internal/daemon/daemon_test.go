@@ -568,6 +568,42 @@ func TestADeclarationThatComesLateIsCollectedAfterAll(t *testing.T) {
 	n.halt()
 }
 
+// A short job's end is told before its wrapper says how large the inputs were: they are told all the same.
+func TestWhatTheWrapperSaysOfAJobThatHasEndedIsTold(t *testing.T) {
+	t.Parallel()
+	for name, intended := range map[string]bool{"its intent came": true, "found by its tag alone": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t, false)
+			n.enrol()
+			c := n.start()
+			id, err := jobkey.NewSubmission()
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := socket.Intent{SubmissionID: id, Globs: []string{"*.nc"}, Script: workprint.Script("./fit 10\n")}
+			if !intended {
+				in.Globs = nil // nothing is collected anew
+			} else if err := c.Intent(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			n.fake.Answer("sacct", slurmtest.Sacct(row(id, "COMPLETED")))
+			n.until("it is verified and told", func() bool { return slices.Contains(n.plane.told(), "manifest DONE verified") })
+			in.InputBytes = 1234
+			if err := c.Result(t.Context(), socket.Result{Intent: in, BaseID: "7"}); err != nil {
+				t.Fatal(err)
+			}
+			n.until("its script and inputs are told", func() bool {
+				n.plane.mu.Lock()
+				defer n.plane.mu.Unlock()
+				last := n.plane.events[len(n.plane.events)-1].Job
+				return last.Script != nil && last.InputBytes != nil && *last.InputBytes == 1234
+			})
+			n.halt()
+		})
+	}
+}
+
 // The name service hangs: neither intent nor result waits for it. The name comes into the row when it answers.
 func TestASubmissionDoesNotWaitForTheNameService(t *testing.T) {
 	t.Parallel()
