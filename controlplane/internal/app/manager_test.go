@@ -55,6 +55,23 @@ func TestACoordinatorSeesPersonsOnlyWhereTheSiteLetsHer(t *testing.T) {
 	w.want(t, http.StatusNotFound, request{method: http.MethodGet, path: "/accounts/usage?cluster=hpc&account=chemistry&by=user", token: alice.token}, nil, nil)
 }
 
+// A requeued run counts in the account that it ran in, also when the job was moved to another one since.
+func TestALookAtTheAccountOfAnEarlierRunIsTold(t *testing.T) {
+	w, alice, bob := managed(t, "ERGON_ROLES_COORDINATORS_SEE_PERSONS=true")
+	if n := w.app.count(t, "SELECT COUNT(*) FROM attempts WHERE account = 'physics'"); n != 2 {
+		t.Fatalf("%d runs", n)
+	}
+	w.exec(t, "UPDATE jobs SET account = 'chemistry'")
+	var sums api.Usage
+	w.want(t, http.StatusOK, request{method: http.MethodGet, path: physics + "user", token: alice.token}, nil, &sums)
+	if len(sums.Groups) != 2 {
+		t.Errorf("persons of the account: %+v", sums.Groups)
+	}
+	if viewers := looksAt(t, w, bob); !slices.Equal(viewers, []string{"alice"}) {
+		t.Errorf("bob is told of %v", viewers)
+	}
+}
+
 func looksAt(t *testing.T, w *world, p person) (viewers []string) {
 	t.Helper()
 	var list struct {

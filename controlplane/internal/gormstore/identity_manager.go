@@ -83,7 +83,7 @@ func (s *Store) InsertLook(ctx context.Context, l identity.Look) error {
 	return mapErr(s.q(ctx).Create(&lookRow{ID: l.ID, ViewerID: l.ViewerID, ClusterID: c.ID, Account: l.Account, At: At(l.At)}).Error)
 }
 
-// LooksAt finds looks at accounts of the user's jobs.
+// LooksAt finds looks at accounts of the user's jobs: as each run had it, as the sums count it, and as the job has it.
 func (s *Store) LooksAt(ctx context.Context, userID string, limit int) ([]identity.Look, error) {
 	var rows []struct {
 		ID, ViewerID, Cluster, Account string
@@ -92,7 +92,8 @@ func (s *Store) LooksAt(ctx context.Context, userID string, limit int) ([]identi
 	}
 	err := s.q(ctx).Raw(`SELECT k.id, k.viewer_id, u.username AS viewer, c.name AS cluster, k.account, k.at FROM looks k
 		JOIN clusters c ON c.id = k.cluster_id LEFT JOIN users u ON u.id = k.viewer_id
-		WHERE k.viewer_id <> ? AND EXISTS (SELECT 1 FROM jobs j WHERE j.user_id = ? AND j.cluster_id = k.cluster_id AND j.account = k.account)
+		WHERE k.viewer_id <> ? AND EXISTS (SELECT 1 FROM jobs j WHERE j.user_id = ? AND j.cluster_id = k.cluster_id
+			AND (j.account = k.account OR EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = j.id AND a.account = k.account)))
 		ORDER BY k.at DESC, k.id LIMIT ?`, userID, userID, limit).Scan(&rows).Error
 	if err != nil {
 		return nil, mapErr(err)
