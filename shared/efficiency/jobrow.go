@@ -14,7 +14,7 @@ func (a *attempt) readJob() {
 	id := rowID(r)
 	a.badID = id.bad
 	a.state = r.State()
-	arguments := workprint.OfLine(r.Get("SubmitLine"))
+	arguments := workprint.OfLine(r.Get("SubmitLine"), r.Get("JobName"))
 	a.job = Job{
 		JobID: id.job, JobIDRaw: r.Get("JobIDRaw"), Cluster: r.Get("Cluster"), Name: r.Get("JobName"),
 		User: r.Get("User"), Account: r.Get("Account"), Partition: r.Get("Partition"), QOS: r.Get("QOS"), Work: workOf(r, arguments), Arguments: arguments,

@@ -2,8 +2,10 @@ package workprint
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/ergon-hpc/ergon/shared/jobkey"
 	"github.com/ergon-hpc/ergon/shared/mask"
@@ -26,8 +28,9 @@ func (t Text) Word() string {
 
 // OfLine is the print of the arguments behind the script in sacct's SubmitLine, or of the command of --wrap; of a line of which
 // only the essence is kept it is what Word says. It is nil where the arguments are not known for certain: sacct joins words by
-// blanks and quotes nothing, so that a text among the options hides where the script stands.
-func OfLine(line string) *Text {
+// blanks and quotes nothing, so that a text among the options hides where the script stands. name is the job's, which tells
+// whether that of an option was one word.
+func OfLine(line, name string) *Text {
 	if strings.HasPrefix(line, "-") { // an essence names no program
 		return kept(line)
 	}
@@ -40,14 +43,21 @@ func OfLine(line string) *Text {
 		return command(words[1+o.First:])
 	}
 	for _, o := range parsed.Options {
-		if !certain(o) {
+		if !certain(o, name) {
 			return nil
 		}
 	}
-	if parsed.Script < 0 {
-		return Arguments("")
+	options, arguments := words[1:], []string(nil)
+	if at := parsed.Script; at >= 0 {
+		options, arguments = words[1:at+2], words[at+2:]
+		if !names(words[at+1]) || !parsed.Has("J", "job-name") && standsBehind(name, words[at+1:]) {
+			return nil
+		}
 	}
-	return Arguments(strings.Join(words[1:][parsed.Script+1:], " "))
+	if strings.Contains(strings.Join(options, " "), mask.Masked) { // nobody knows of how many words
+		return nil
+	}
+	return Arguments(strings.Join(arguments, " "))
 }
 
 // kept reads the word again.
@@ -74,17 +84,30 @@ func kept(line string) *Text {
 }
 
 // certain says that an option ends where it seems to: not one that holds a free text, and not one that is not known.
-func certain(o sbatch.Option) bool {
+func certain(o sbatch.Option, name string) bool {
 	switch o.Name {
+	case "J", "job-name":
+		return o.Value == name
 	case "comment":
 		_, own, err := jobkey.ParseTag(o.Value)
 		return err == nil && own == ""
 	case "export":
-		return !strings.Contains(o.Value, "=") && !strings.Contains(o.Value, mask.Masked)
+		return !strings.Contains(o.Value, "=")
 	case "extra":
 		return false
 	}
 	return len(o.Name) == 1 || sbatch.NeedsValue(o.Name) || sbatch.Plain(o.Name)
+}
+
+// names says that a word may be the name of a script, and not the second one of an option's value (-C "a & b", -J "fit 20").
+func names(word string) bool {
+	return strings.ContainsFunc(word, unicode.IsLetter) && !strings.ContainsAny(word, "&|*()[]<>%")
+}
+
+// standsBehind says that a job whose name is that of its script has it behind the word that seems to be one (-o "my log" job.sh).
+func standsBehind(name string, words []string) bool {
+	is := func(word string) bool { return path.Base(word) == name }
+	return !is(words[0]) && slices.ContainsFunc(words[1:], is)
 }
 
 // command is the print of what follows --wrap. Options of sbatch may stand behind the command: their numbers are none of its.

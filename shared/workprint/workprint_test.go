@@ -103,11 +103,11 @@ func TestArgumentsAreFoundBehindTheScript(t *testing.T) {
 		"sbatch job.sh in.dat --size 10", "/usr/bin/sbatch -n4 --mem=2G -J fit job.sh in.dat --size 10", "sbatch " + tag + " --exclusive job.sh  in.dat --size  10",
 		"sbatch --export=ALL job.sh in.dat --size 10", "sbatch --export NONE -c 2 job.sh in.dat --size 10",
 	} {
-		if got := workprint.OfLine(line); got == nil || got.Digest != want.Digest || !slices.Equal(got.Numbers, want.Numbers) {
+		if got := workprint.OfLine(line, "fit"); got == nil || got.Digest != want.Digest || !slices.Equal(got.Numbers, want.Numbers) {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
-	if got := workprint.OfLine("sbatch job.sh"); got == nil || !got.Empty() {
+	if got := workprint.OfLine("sbatch job.sh", ""); got == nil || !got.Empty() {
 		t.Errorf("no arguments are known to be none: %+v", got)
 	}
 	if workprint.Arguments("x").Empty() {
@@ -119,19 +119,44 @@ func TestArgumentsThatAreNotCertainAreNotKnown(t *testing.T) {
 	for _, line := range []string{
 		"", "srun -n 4 job.sh 5", "sbatch --comment=a job.sh 5", "sbatch " + tag + "|my own job.sh 5", "sbatch --export=ALL,A=b c job.sh 5",
 		"sbatch --export=*** job.sh 5", "sbatch --extra x job.sh 5", "sbatch --future x job.sh 5", "sbatch job.sh 1 2 3+", "sbatch --wra hostname",
+		"sbatch -C a | b job.sh 5", "sbatch -o my 20 job.sh 5", "sbatch -o api_key=*** job.sh 5", "sbatch -o *** job.sh 5", "sbatch *** job.sh 5", "sbatch -n4 --token=***",
 	} {
-		if got := workprint.OfLine(line); got != nil {
+		if got := workprint.OfLine(line, "fit"); got != nil {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
 }
 
+// sbatch -J "fit 20" job.sh 5 reaches sacct without quotes.
+func TestTheNameOfAJobMayHideItsScript(t *testing.T) {
+	for _, line := range []string{"sbatch -J fit a20 job.sh 5", "sbatch --job-name=fit a20 job.sh 5", "sbatch --job-name fit a20 job.sh 5"} {
+		if got := workprint.OfLine(line, "fit a20"); got != nil {
+			t.Errorf("%q: %+v", line, got)
+		}
+		if got, want := workprint.OfLine(line, "fit"), workprint.Arguments("job.sh 5"); got == nil || got.Digest != want.Digest {
+			t.Errorf("%q, where fit is the whole name: %+v", line, got)
+		}
+		if got := workprint.OfLine(line, ""); got != nil {
+			t.Errorf("%q, where the name is not known: %+v", line, got)
+		}
+	}
+	if got := workprint.OfLine("sbatch -o my log dir/job.sh 5", "job.sh"); got != nil {
+		t.Errorf("the job is named after another word: %+v", got)
+	}
+	if got := workprint.OfLine("sbatch dir/job.sh 5 job.sh", "job.sh"); got == nil {
+		t.Error("the job is named after its script")
+	}
+	if got := workprint.OfLine("sbatch job.sh 5", "a b"); got == nil || got.Numbers[0] != 5 {
+		t.Errorf("a name that the script gives hides nothing: %+v", got)
+	}
+}
+
 func TestTheCommandOfWrapHasAPrint(t *testing.T) {
-	a, b := workprint.OfLine("sbatch --mem=4G --wrap=python fit.py --lr 0.1"), workprint.OfLine("sbatch --wrap python fit.py --lr 0.25")
+	a, b := workprint.OfLine("sbatch --mem=4G --wrap=python fit.py --lr 0.1", ""), workprint.OfLine("sbatch --wrap python fit.py --lr 0.25", "")
 	if a.Digest != b.Digest || !slices.Equal(a.Numbers, []float64{0.1}) || !slices.Equal(b.Numbers, []float64{0.25}) {
 		t.Errorf("%+v, %+v", a, b)
 	}
-	if c := workprint.OfLine("sbatch --wrap=python fit.py --lr 0.1 --mem=4G"); c == nil || c.Numbers != nil {
+	if c := workprint.OfLine("sbatch --wrap=python fit.py --lr 0.1 --mem=4G", ""); c == nil || c.Numbers != nil {
 		t.Errorf("4 is no number of the command: %+v", c)
 	}
 }
@@ -140,16 +165,17 @@ func FuzzOfLine(f *testing.F) {
 	f.Add("sbatch --mem=4G job.sh in.dat --size 10")
 	f.Add("sbatch job.sh .5 --lr=.25 1..5 .")
 	f.Add("sbatch --wrap=python fit.py --lr 0.1 --passphrase=x")
+	f.Add("sbatch -J fit -C a|b job.sh 5 ***")
 	f.Add("-c --ergon-arguments=e3b0c44298fc1c149afbf4c8996fb924:1,2.5")
 	f.Fuzz(func(t *testing.T, line string) {
-		got := workprint.OfLine(line)
+		got := workprint.OfLine(line, "fit")
 		if got == nil {
 			return
 		}
 		if !got.Valid() {
 			t.Fatalf("%q: %+v", line, got)
 		}
-		again := workprint.OfLine("-c " + got.Word())
+		again := workprint.OfLine("-c "+got.Word(), "")
 		if again == nil || again.Digest != got.Digest || !slices.Equal(again.Numbers, got.Numbers) {
 			t.Fatalf("%q: %+v is kept as %q and read as %+v", line, got, got.Word(), again)
 		}

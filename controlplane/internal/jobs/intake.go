@@ -25,13 +25,15 @@ type Intake struct {
 // Intake sets what is left out. Only before the first call of anything else.
 func (s *Service) Intake(i Intake) { s.intake = i }
 
-// treatment is what becomes of the text of a column.
-type treatment func(string) string
+// treatment is what becomes of the text of a column; name is the job's.
+type treatment func(text, name string) string
 
-func drop(string) string { return "" }
+func drop(_, _ string) string { return "" }
+
+func masked(text, _ string) string { return mask.Text(text) }
 
 // maskComment leaves the payload of jobstats alone: it is base64 of numbers.
-func maskComment(text string) string {
+func maskComment(text, _ string) string {
 	if strings.HasPrefix(text, "JS1:") {
 		return text
 	}
@@ -39,9 +41,9 @@ func maskComment(text string) string {
 }
 
 // essence is what is kept of a submit line.
-func essence(line string) string {
+func essence(line, name string) string {
 	kept := mask.Essence(line)
-	if arguments := workprint.OfLine(line); arguments != nil {
+	if arguments := workprint.OfLine(line, name); arguments != nil {
 		kept = strings.TrimPrefix(kept+" "+arguments.Word(), " ")
 	}
 	return kept
@@ -56,17 +58,17 @@ func (i Intake) treat(column string) treatment {
 		if i.NoSubmitLine {
 			return essence
 		}
-		return mask.Text
+		return masked
 	case "workdir", "stdin", "stdout", "stderr":
 		if i.NoWorkDir {
 			return drop
 		}
-		return mask.Text
+		return masked
 	case "jobname":
 		if i.NoJobName {
 			return drop
 		}
-		return mask.Text
+		return masked
 	case "comment", "admincomment", "systemcomment", "extra", "container", "command":
 		return maskComment
 	}
@@ -87,9 +89,10 @@ func (c *cleaner) clean(r *slurmfmt.Record) *slurmfmt.Record {
 			c.treat = append(c.treat, c.intake.treat(name))
 		}
 	}
+	name := r.Get("JobName")
 	for i, fn := range c.treat {
 		if text := r.At(i); fn != nil && text != "" {
-			if kept := fn(text); kept != text {
+			if kept := fn(text, name); kept != text {
 				r = r.Replaced(i, kept)
 			}
 		}
@@ -112,5 +115,5 @@ func (b *Book) stranger(uid *int64, name string) bool {
 
 // cleanSnapshot does for what agents say what clean does for accounting.
 func (i Intake) cleanSnapshot(s *Snapshot) {
-	s.Name, s.Reason = i.treat("JobName")(s.Name), mask.Text(s.Reason)
+	s.Name, s.Reason = i.treat("JobName")(s.Name, s.Name), mask.Text(s.Reason)
 }
