@@ -85,7 +85,11 @@ func (b *Base) MigrateQueue(ctx context.Context, deps Deps) error {
 type storedProfiles struct{ storage *storage.Service }
 
 func (s storedProfiles) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	return s.storage.Bytes.Open(ctx, key)
+	body, err := s.storage.Bytes.Open(ctx, key)
+	if errors.Is(err, storage.ErrNoObject) {
+		return nil, insight.ErrGone
+	}
+	return body, err
 }
 
 // profileObserver makes the analysis of a job due when a profile of it was stored.

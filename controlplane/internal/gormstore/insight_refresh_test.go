@@ -49,7 +49,7 @@ func TestReportsOfAnOlderAnalysisAreMadeAgain(t *testing.T) {
 		exec("UPDATE reports SET revision = 1000, cpu_used_core_s = 7 WHERE job_id IN (SELECT id FROM jobs WHERE slurm_job_id = '3')")
 		for round := range 2 { // one at a time, as a limit of one allows
 			for call, want := range []int64{1, 0} {
-				if n, err := store.MarkStale(t.Context(), insight.Revision, 1, time.Now()); err != nil || n != want {
+				if n, err := store.MarkStale(t.Context(), insight.Stale{Revision: insight.Revision, Limit: 1, Profiles: true}, time.Now()); err != nil || n != want {
 					t.Fatalf("round %d, call %d: %d became due, %v", round, call, n, err)
 				}
 			}

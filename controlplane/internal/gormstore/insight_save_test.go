@@ -148,3 +148,29 @@ func TestAnAnalysisUnderWayDoesNotBringADeletedPersonBack(t *testing.T) {
 		}
 	})
 }
+
+// A server without an object store can analyse no job with profiles: such jobs are in the way of no other.
+func TestAServerWithoutStorageLeavesJobsWithProfiles(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		o := newOwned(t, s)
+		o.ingest(records(t, threeJobs))
+		if w, err := o.work.AnalyseDue(t.Context(), func(int) {}); err != nil || w.Analysed != 4 {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		o.exec("UPDATE reports SET revision = 1")
+		o.exec("UPDATE jobs SET analysis_due = (1 = 1) WHERE user_id IS NOT NULL") // as a server with storage left it
+		store := gormstore.NewInsight(s)
+		without, with := insight.Stale{Revision: insight.Revision, Limit: 1}, insight.Stale{Revision: insight.Revision, Limit: 9, Profiles: true}
+		if n, err := store.MarkStale(t.Context(), without, time.Now()); err != nil || n != 1 {
+			t.Errorf("%d of one became due, %v", n, err)
+		}
+		o.exec("UPDATE jobs SET analysis_due = (1 = 0)")
+		without.Limit = 9
+		if n, err := store.MarkStale(t.Context(), without, time.Now()); err != nil || n != 3 {
+			t.Errorf("%d of three became due, %v", n, err)
+		}
+		if n, err := store.MarkStale(t.Context(), with, time.Now()); err != nil || n != 1 {
+			t.Errorf("with a store %d of one became due, %v", n, err)
+		}
+	})
+}

@@ -85,18 +85,25 @@ func (g *Insight) MarkDueBetween(ctx context.Context, from, to, now time.Time) e
 	return err
 }
 
+// unreadable are jobs with profiles, for a server that reads none.
+const unreadable = " AND NOT EXISTS (SELECT 1 FROM objects o WHERE o.job_id = j.id AND o.user_id = j.user_id AND o.class = 'profile')"
+
 // MarkStale is insight.Store.MarkStale. Counting is bounded by the limit too: right after an import very many are due.
-func (g *Insight) MarkStale(ctx context.Context, revision, limit int, now time.Time) (int64, error) {
+func (g *Insight) MarkStale(ctx context.Context, s insight.Stale, now time.Time) (int64, error) {
+	but := unreadable
+	if s.Profiles {
+		but = ""
+	}
 	var due int
-	err := g.s.q(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE analysis_due LIMIT ?) d", limit).Scan(&due).Error
+	err := g.s.q(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM jobs j WHERE analysis_due"+but+" LIMIT ?) d", s.Limit).Scan(&due).Error
 	if err != nil {
 		return 0, mapErr(fmt.Errorf("counting what is due: %w", err))
 	}
-	if due >= limit {
+	if due >= s.Limit {
 		return 0, nil
 	}
 	return g.mark(ctx, now, `id IN (SELECT r.job_id FROM reports r JOIN jobs j ON j.id = r.job_id
-		WHERE r.revision < ? AND NOT j.analysis_due LIMIT ?)`, revision, limit-due)
+		WHERE r.revision < ? AND NOT j.analysis_due`+but+` LIMIT ?)`, s.Revision, s.Limit-due)
 }
 
 type materialRow struct {

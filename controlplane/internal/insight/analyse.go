@@ -88,7 +88,7 @@ const refreshAtOnce = 1000
 // Refresh makes reports of older revisions due again, as many as fit beside what is due already, and says how many. It may be
 // called at any time, repeated and killed: a report is stale until it is made again.
 func (s *Service) Refresh(ctx context.Context) (int64, error) {
-	n, err := s.store.MarkStale(ctx, Revision, refreshAtOnce, s.now())
+	n, err := s.store.MarkStale(ctx, Stale{Revision: Revision, Limit: refreshAtOnce, Profiles: s.profiles != nil}, s.now())
 	if err != nil {
 		return 0, fmt.Errorf("looking for reports of an older analysis: %w", err)
 	}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +175,24 @@ func TestAStoreThatFailsIsTriedAgain(t *testing.T) {
 	}
 	if err := service(store, nil, Config{}).Analyse(context.Background(), store.m.ID); !errors.Is(err, errLeft) {
 		t.Errorf("without a store: %v", err)
+	}
+}
+
+func TestAMissingProfileIsNamedAndTheRestCounts(t *testing.T) {
+	store := &memory{m: material("COMPLETED")}
+	store.m.Profiles = []Profile{{Key: "k", Name: "20_0_n1.h5", SizeBytes: 10}}
+	gone := &files{fail: fmt.Errorf("reading an object: %w", ErrGone)}
+	if err := service(store, gone, Config{}).Analyse(context.Background(), store.m.ID); err != nil {
+		t.Fatal(err)
+	}
+	r := store.stored.Report
+	if v, ok := r.Value(efficiency.CPUEfficiency); !ok || v != 25 {
+		t.Errorf("cpu %v %v", v, ok)
+	}
+	if !slices.ContainsFunc(r.Findings, func(f efficiency.Finding) bool {
+		return strings.Contains(f.Text, "20_0_n1.h5 was not used: it is no longer")
+	}) {
+		t.Errorf("%+v", r.Findings)
 	}
 }
 

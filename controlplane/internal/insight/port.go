@@ -2,6 +2,7 @@ package insight
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -31,8 +32,15 @@ type Marks interface {
 	MarkDue(ctx context.Context, id uuid.UUID, now time.Time) error
 	// MarkMissed makes those jobs due of which a profile was stored after their analysis.
 	MarkMissed(ctx context.Context, now time.Time) (int64, error)
-	// MarkStale makes those jobs due whose report is of an older revision, so many that at most limit are due.
-	MarkStale(ctx context.Context, revision, limit int, now time.Time) (int64, error)
+	// MarkStale makes those jobs due whose report is of an older revision.
+	MarkStale(ctx context.Context, s Stale, now time.Time) (int64, error)
+}
+
+// Stale selects reports of revisions before Revision, so many that at most Limit jobs are due. Without Profiles those with
+// profiles are left out, and not counted: nobody here can analyse them.
+type Stale struct {
+	Revision, Limit int
+	Profiles        bool
 }
 
 // Archive is the store as questions about many jobs need it.
@@ -50,7 +58,10 @@ type Archive interface {
 	Outputs(ctx context.Context, id uuid.UUID) (Footprint, []Output, error)
 }
 
-// ProfileSource reads stored objects. The caller bounds what it reads.
+// ErrGone says that an object is not there: trying again does not help.
+var ErrGone = errors.New("it is no longer in the object store")
+
+// ProfileSource reads stored objects. The caller bounds what it reads. A missing object is ErrGone.
 type ProfileSource interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 }

@@ -29,6 +29,10 @@ func (s *Service) loadProfiles(ctx context.Context, list []Profile) (files []eff
 			continue
 		}
 		data, err := s.read(ctx, p)
+		if errors.Is(err, ErrGone) {
+			faults = append(faults, unread(p, ErrGone))
+			continue
+		}
 		if err != nil {
 			return nil, nil, err
 		}

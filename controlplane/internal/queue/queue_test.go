@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,7 +67,7 @@ func run(t *testing.T, s *gormstore.Store, work *ledger, sweep time.Duration) *q
 	return runConfig(t, queue.Config{PostgresURL: s.PostgresURL(), SQLite: s.SQL(), Workers: 4, Sweep: sweep, Log: slog.New(slog.DiscardHandler)}, work)
 }
 
-func runConfig(t *testing.T, cfg queue.Config, work *ledger) *queue.Queue {
+func runConfig(t *testing.T, cfg queue.Config, work queue.Analyser) *queue.Queue {
 	t.Helper()
 	ctx := context.Background()
 	for range 2 {
@@ -130,6 +131,42 @@ func TestFailedWorkIsTriedAgain(t *testing.T) {
 	run(t, storetest.SQLite(t), work, time.Second)
 	work.add(3)
 	within(t, func() bool { return work.left() == 0 })
+}
+
+// stuck is a full batch of jobs that always fail, and one behind them.
+type stuck struct {
+	ids  []uuid.UUID
+	last chan struct{} // closed when that one was done
+	once sync.Once
+}
+
+func (w *stuck) Due(_ context.Context, limit int) ([]uuid.UUID, error) {
+	return slices.Clone(w.ids[:min(limit, len(w.ids))]), nil
+}
+
+func (w *stuck) Analyse(_ context.Context, id uuid.UUID) error {
+	if id != w.ids[len(w.ids)-1] {
+		return errors.New("the bucket is lost")
+	}
+	w.once.Do(func() { close(w.last) })
+	return nil
+}
+
+func (w *stuck) Recover(context.Context) error { return nil }
+
+func TestJobsThatFailDoNotKeepOthersFromTheirTurn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		work := &stuck{last: make(chan struct{})}
+		for range 501 {
+			work.ids = append(work.ids, uuid.New())
+		}
+		runConfig(t, queue.Config{PostgresURL: s.PostgresURL(), SQLite: s.SQL(), Workers: 100, Sweep: time.Second, Log: slog.New(slog.DiscardHandler)}, work)
+		select {
+		case <-work.last:
+		case <-time.After(3 * time.Minute): // only ends a wait that would be for ever
+			t.Error("the job behind them was not analysed")
+		}
+	})
 }
 
 func TestWritesOfOthersGoOnBesideTheQueue(t *testing.T) {

@@ -2,11 +2,15 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // sweepLimit is how many jobs one sweep hands out; the next follows at once when there are more.
@@ -84,21 +88,63 @@ func (q *Queue) sweep(ctx context.Context) (more bool, err error) {
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
+	fresh, err := q.enqueue(ctx, ids)
+	if err != nil || len(ids) < sweepLimit {
+		return false, err
+	}
+	if fresh == 0 {
+		fresh, err = q.behindFailed(ctx)
+	}
+	return fresh > 0, err
+}
+
+// enqueue says how many of the jobs were not enqueued yet.
+func (q *Queue) enqueue(ctx context.Context, ids []uuid.UUID) (fresh int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
 	params := make([]river.InsertManyParams, len(ids))
 	for i, id := range ids {
 		params[i] = river.InsertManyParams{Args: analyseArgs{JobID: id.String()}}
 	}
 	results, err := q.client.InsertMany(ctx, params)
 	if err != nil {
-		return false, fmt.Errorf("enqueueing: %w", err)
+		return 0, fmt.Errorf("enqueueing: %w", err)
 	}
-	fresh := 0
 	for _, r := range results {
 		if !r.UniqueSkippedAsDuplicate {
 			fresh++
 		}
 	}
-	return len(ids) == sweepLimit && fresh > 0, nil
+	return fresh, nil
+}
+
+// failedLimit is how many failed jobs are looked behind, the most that River lists at once.
+const failedLimit = 10_000
+
+// behindFailed enqueues what is due behind jobs that failed: those stay due, foremost, and wait up to days for their next try.
+func (q *Queue) behindFailed(ctx context.Context) (fresh int, err error) {
+	failed, err := q.client.JobList(ctx, river.NewJobListParams().Kinds(analyseArgs{}.Kind()).States(rivertype.JobStateRetryable).First(failedLimit))
+	if err != nil {
+		return 0, fmt.Errorf("listing what failed: %w", err)
+	}
+	if len(failed.Jobs) == 0 {
+		return 0, nil
+	}
+	waits := make(map[string]bool, len(failed.Jobs))
+	for _, j := range failed.Jobs {
+		var args analyseArgs
+		if err := json.Unmarshal(j.EncodedArgs, &args); err != nil {
+			return 0, fmt.Errorf("reading what failed: %w", err)
+		}
+		waits[args.JobID] = true
+	}
+	ids, err := q.work.Due(ctx, sweepLimit+len(waits))
+	if err != nil {
+		return 0, err
+	}
+	ids = slices.DeleteFunc(ids, func(id uuid.UUID) bool { return waits[id.String()] })
+	return q.enqueue(ctx, ids[:min(len(ids), sweepLimit)])
 }
 
 // refill is after how many jobs done a backlog is looked at again.
