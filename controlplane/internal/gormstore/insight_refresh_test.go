@@ -2,6 +2,7 @@ package gormstore_test
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,45 @@ func TestReportsOfAnOlderAnalysisAreMadeAgain(t *testing.T) {
 		}
 		if good, newer := count("cpu_used_core_s = 200 AND report LIKE '%cpu_efficiency%'"), count("revision = 1000 AND cpu_used_core_s = 7"); good != 2 || newer != 1 {
 			t.Errorf("%d reports of today's rules, %d of a newer server's", good, newer)
+		}
+	})
+}
+
+func TestWhatIsNewIsDueBeforeWhatIsMadeAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		l, store := newLab(t, s), gormstore.NewInsight(s)
+		l.ingest(records(t, threeJobs))
+		work := insight.New(store, nil, time.Now, slog.New(slog.DiscardHandler), insight.Config{})
+		if _, err := work.AnalyseDue(t.Context(), func(int) {}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := store.MarkAllDue(t.Context(), "", noon.Add(-time.Hour)); err != nil || n != 3 { // they wait longer
+			t.Fatal(n, err)
+		}
+		l.ingest(records(t, strings.Replace(threeJobs, "\n1|", "\n4|", 1)))
+		var fresh string
+		if err := s.SQL().QueryRowContext(t.Context(), "SELECT id FROM jobs WHERE slurm_job_id = '4'").Scan(&fresh); err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := store.Due(t.Context(), 1); err != nil || len(ids) != 1 || ids[0].String() != fresh {
+			t.Errorf("%v comes before %s, %v", ids, fresh, err)
+		}
+		if ids, err := store.Due(t.Context(), 9); err != nil || len(ids) != 4 {
+			t.Errorf("%d are due, %v", len(ids), err)
+		}
+	})
+}
+
+func TestAReportThatCannotBeReadIsMadeAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *gormstore.Store) {
+		o := newOwned(t, s)
+		for _, damage := range []string{"report = '[]'", "series = '[]'"} {
+			o.analyse()
+			o.exec("UPDATE reports SET " + damage)
+			o.analyse()
+			if o.count("reports WHERE report LIKE '%hdf5_profile%' AND series LIKE '{%' AND series <> '{}'") != 1 {
+				t.Errorf("%s: the report was not made again", damage)
+			}
 		}
 	})
 }

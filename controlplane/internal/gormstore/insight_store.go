@@ -27,10 +27,14 @@ type Insight struct {
 // NewInsight gives the store of package insight.
 func NewInsight(s *Store) *Insight { return &Insight{s: s} }
 
+// dueAhead is how far Due looks for jobs without a report behind those with one: beyond all that an upgrade makes due at once.
+const dueAhead = 1000
+
 // Due is insight.Store.Due.
 func (g *Insight) Due(ctx context.Context, limit int) ([]uuid.UUID, error) {
 	var ids []string
-	err := g.s.q(ctx).Raw("SELECT id FROM jobs WHERE analysis_due ORDER BY updated_at LIMIT ?", limit).Scan(&ids).Error
+	err := g.s.q(ctx).Raw(`SELECT id FROM (SELECT id, updated_at FROM jobs WHERE analysis_due ORDER BY updated_at LIMIT ?) d
+		ORDER BY EXISTS (SELECT 1 FROM reports r WHERE r.job_id = d.id), updated_at LIMIT ?`, limit+dueAhead, limit).Scan(&ids).Error
 	if err != nil {
 		return nil, mapErr(fmt.Errorf("looking for what is due: %w", err))
 	}
@@ -228,15 +232,10 @@ func (g *Insight) Stored(ctx context.Context, id uuid.UUID) (a insight.Analysis,
 	if res.Error != nil || res.RowsAffected == 0 {
 		return a, false, mapErr(res.Error)
 	}
-	if err := json.Unmarshal([]byte(row.Report), &a.Report); err != nil {
-		return a, false, fmt.Errorf("reading a stored report: %w", err)
-	}
-	if row.Series != noSeries {
-		if err := json.Unmarshal([]byte(row.Series), &a.Series); err != nil {
-			return a, false, fmt.Errorf("reading stored series: %w", err)
-		}
-	}
 	a.Digest, a.ComputedAt = row.InputsDigest, row.ComputedAt.Time()
+	if json.Unmarshal([]byte(row.Report), &a.Report) != nil || row.Series != noSeries && json.Unmarshal([]byte(row.Series), &a.Series) != nil {
+		return insight.Analysis{}, false, nil // of another version, or damaged: an error would keep it from being made again
+	}
 	return a, true, nil
 }
 

@@ -15,11 +15,12 @@ import (
 
 // Store is the system of record as this package needs it.
 type Store interface {
-	// Due lists jobs whose analysis is due, those waiting longest first.
+	// Due lists jobs whose analysis is due: those without a report before those with one, and
+	// then those waiting longest.
 	Due(ctx context.Context, limit int) ([]uuid.UUID, error)
 	// Material reads all that is known of a job but its profiles' bytes. apperr not_found.
 	Material(ctx context.Context, id uuid.UUID) (Material, error)
-	// Stored reads the stored analysis; ok is false when there is none.
+	// Stored reads the stored analysis; ok is false when there is none that can be read.
 	Stored(ctx context.Context, id uuid.UUID) (a Analysis, ok bool, err error)
 	// Save stores analyses and clears what is due of each. Of a job that changed after Seen, or is gone, nothing is stored.
 	Save(ctx context.Context, results []Result) error
