@@ -83,6 +83,9 @@ func (m *masker) word(w string) {
 	masked, value, quote := examine(w)
 	login := m.login
 	m.login = w == "-u" || w == "--user" || w == "--proxy-user"
+	if s, q, ok := loginOf(w, login); ok {
+		masked, quote = s, max(quote, q)
+	}
 	switch {
 	case m.quote != 0:
 		if strings.IndexByte(w, m.quote) >= 0 {
@@ -96,9 +99,6 @@ func (m *masker) word(w string) {
 			m.quote = q
 		}
 	default:
-		if s, q, ok := loginOf(w, login); ok {
-			masked, quote = s, max(quote, q)
-		}
 		m.value, m.quote = value, quote
 	}
 	m.out.WriteString(masked)

@@ -80,6 +80,7 @@ func FuzzText(f *testing.F) {
 	f.Add("Authorization:", "", 13)
 	f.Add("-u", "-u a:b", len(carriers)-1)
 	f.Add("-u 'a:", "x:y'", len(carriers)-5)
+	f.Add("-u 'a:", "x", len(carriers)-2)
 	f.Fuzz(func(t *testing.T, before, after string, kind int) {
 		if strings.Contains(before+after, planted) {
 			t.Skip()
