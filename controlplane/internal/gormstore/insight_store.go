@@ -233,11 +233,13 @@ func (g *Insight) Stored(ctx context.Context, id uuid.UUID) (a insight.Analysis,
 		return a, false, mapErr(res.Error)
 	}
 	a.Digest, a.ComputedAt = row.InputsDigest, row.ComputedAt.Time()
-	if json.Unmarshal([]byte(row.Report), &a.Report) != nil || row.Series != noSeries && json.Unmarshal([]byte(row.Series), &a.Series) != nil {
+	if !decoded(row.Report, &a.Report) || row.Series != noSeries && !decoded(row.Series, &a.Series) {
 		return insight.Analysis{}, false, nil // of another version, or damaged: an error would keep it from being made again
 	}
 	return a, true, nil
 }
+
+func decoded(text string, into any) bool { return json.Unmarshal([]byte(text), into) == nil }
 
 // noSeries stands for a report without series, the default of the column.
 const noSeries = "{}"
