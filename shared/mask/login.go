@@ -11,8 +11,8 @@ func loginOf(w string, expected bool) (masked string, quote byte, ok bool) {
 		return "", 0, false
 	}
 	masked, _, _ = examine(w[:at])
-	if quote = unclosed(0, w); quote != 0 { // its other end goes too
-		masked = strings.ReplaceAll(masked, string(quote), "")
-	}
-	return masked + ":" + Masked, quote, true
+	return unquoted(masked) + ":" + Masked, unclosed(0, w), true
 }
+
+// unquoted has no quotes: the other end of one may have gone with the secret.
+func unquoted(w string) string { return strings.NewReplacer(`"`, "", "'", "").Replace(w) }
